@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <ctype.h>
+#include <errno.h>
+#include <libudev.h>
+#include <unistd.h>
+
+#include "hotplug.h"
+#include "macro.h"
+#include "text.h"
+
+struct Hotplug {
+        struct udev *udev;
+        struct udev_monitor *monitor;
+        HotplugSource source;
+};
+
+DEFINE_CLEANUP(struct udev *, udev_unref)
+DEFINE_CLEANUP(struct udev_device *, udev_device_unref)
+DEFINE_CLEANUP(struct udev_enumerate *, udev_enumerate_unref)
+
+/* A burst of 200 attached disks is some 2 MB of messages; the default buffer holds 212 kB. */
+#define RECEIVE_BUFFER_SIZE (16 * 1024 * 1024)
+
+const char *hotplug_source_to_string(HotplugSource s)
+{
+        static const char *const names[] = {
+                [HOTPLUG_UDEV] = "udev",
+                [HOTPLUG_KERNEL] = "kernel",
+        };
+
+        return names[s];
+}
+
+bool hotplug_udev_is_running(void)
+{
+        return access("/run/udev/control", F_OK) == 0;
+}
+
+bool hotplug_udev_is_idle(void)
+{
+        return access("/run/udev/queue", F_OK) < 0;
+}
+
+void hotplug_event_done(HotplugEvent *e)
+{
+        e->device = device_free(e->device);
+}
+
+static int set_text(char **field, const char *encoded, bool lower)
+{
+        char *s;
+
+        if (!encoded)
+                return 0;
+        s = text_from_udev(encoded);
+        if (!s)
+                return -ENOMEM;
+        for (char *p = s; lower && *p; p++)
+                *p = (char)tolower((unsigned char)*p);
+        free(*field);
+        *field = s;
+        return 0;
+}
+
+static const char *first_property(struct udev_device *u, const char *a, const char *b)
+{
+        const char *v = udev_device_get_property_value(u, a);
+
+        return v ? v : udev_device_get_property_value(u, b);
+}
+
+static bool property_is(struct udev_device *u, const char *key, const char *value)
+{
+        return streq_ptr(udev_device_get_property_value(u, key), value);
+}
+
+static DeviceContent content_of(struct udev_device *u)
+{
+        const char *usage = udev_device_get_property_value(u, "ID_FS_USAGE");
+
+        if (udev_device_get_property_value(u, "ID_FS_AMBIVALENT"))
+                return DEVICE_CONTENT_AMBIVALENT;
+        if (!usage)
+                return udev_device_get_property_value(u, "ID_FS_TYPE") ? DEVICE_CONTENT_OTHER
+                                                                       : DEVICE_CONTENT_NONE;
+        return streq(usage, "filesystem") ? DEVICE_CONTENT_FILESYSTEM : DEVICE_CONTENT_OTHER;
+}
+
+static int set_by_id(Device *d, struct udev_device *u)
+{
+        static const char prefix[] = "/dev/disk/by-id/";
+        struct udev_list_entry *e;
+
+        udev_list_entry_foreach(e, udev_device_get_devlinks_list_entry(u))
+        {
+                const char *link = udev_list_entry_get_name(e);
+
+                if (startswith(link, prefix) && strv_push(&d->by_id, link + sizeof(prefix) - 1) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* What udev found out; of the content only where it has looked. */
+static int set_udev_record(Device *d, struct udev_device *u)
+{
+        const struct {
+                char **field;
+                const char *value;
+                bool lower;
+        } rows[] = {
+                { &d->uuid, first_property(u, "ID_FS_UUID_ENC", "ID_FS_UUID"), true },
+                { &d->label, first_property(u, "ID_FS_LABEL_ENC", "ID_FS_LABEL"), false },
+                { &d->type, udev_device_get_property_value(u, "ID_FS_TYPE"), false },
+                { &d->part_uuid, udev_device_get_property_value(u, "ID_PART_ENTRY_UUID"), true },
+                { &d->part_label, udev_device_get_property_value(u, "ID_PART_ENTRY_NAME"), false },
+                { &d->disk_guid, udev_device_get_property_value(u, "ID_PART_TABLE_UUID"), true },
+                { &d->serial, first_property(u, "ID_SERIAL_SHORT", "ID_SERIAL"), false },
+                { &d->wwn, first_property(u, "ID_WWN_WITH_EXTENSION", "ID_WWN"), false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (set_text(rows[i].field, rows[i].value, rows[i].lower) < 0)
+                        return -ENOMEM;
+        d->content = content_of(u);
+        d->ready = !property_is(u, "SYSTEMD_READY", "0") &&
+                   !property_is(u, "DM_UDEV_DISABLE_OTHER_RULES_FLAG", "1");
+        return set_by_id(d, u);
+}
+
+/* The event is of an earlier disk under this number: its successor's own event is on the way. */
+static bool is_stale(const Device *d, struct udev_device *u)
+{
+        const char *s = udev_device_get_property_value(u, "DISKSEQ");
+
+        return s && d->diskseq && strtoull(s, NULL, 10) != d->diskseq;
+}
+
+static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
+{
+        HotplugEvent e = {
+                .devnum = udev_device_get_devnum(u),
+                .seqnum = udev_device_get_seqnum(u),
+                .gone = streq_ptr(udev_device_get_action(u), "remove"),
+                .settled = settled,
+        };
+        _cleanup_(device_freep) Device *d = NULL;
+        int r;
+
+        if (major(e.devnum) == 0)
+                return 0;
+        if (!e.gone) {
+                r = device_new(e.devnum, &d);
+                if (r < 0)
+                        return r;
+                r = device_read_sysfs(d);
+                if (r == -ENODEV)
+                        return 0; /* gone already: so will say the next event */
+                if (r < 0)
+                        return r;
+                if (is_stale(d, u))
+                        return 0;
+                d->ready = true;
+                if (settled)
+                        r = set_udev_record(d, u);
+                if (r < 0)
+                        return r;
+        }
+        e.device = TAKE_PTR(d);
+        *ret = e;
+        return 1;
+}
+
+int hotplug_new(HotplugSource source, Hotplug **ret)
+{
+        _cleanup_(hotplug_freep) Hotplug *h = calloc(1, sizeof(*h));
+        int r;
+
+        if (!h)
+                return -ENOMEM;
+        h->source = source;
+        h->udev = udev_new();
+        if (!h->udev)
+                return -ENOMEM;
+        h->monitor = udev_monitor_new_from_netlink(h->udev, hotplug_source_to_string(source));
+        if (!h->monitor)
+                return errno > 0 ? -errno : -EIO;
+        /* Fails without CAP_NET_ADMIN, then by SO_RCVBUF as much as is allowed to anybody. */
+        (void)udev_monitor_set_receive_buffer_size(h->monitor, RECEIVE_BUFFER_SIZE);
+        r = udev_monitor_filter_add_match_subsystem_devtype(h->monitor, "block", NULL);
+        if (r < 0)
+                return r;
+        r = udev_monitor_enable_receiving(h->monitor);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+Hotplug *hotplug_free(Hotplug *h)
+{
+        if (!h)
+                return NULL;
+        udev_monitor_unref(h->monitor);
+        udev_unref(h->udev);
+        free(h);
+        return NULL;
+}
+
+int hotplug_fd(Hotplug *h)
+{
+        return udev_monitor_get_fd(h->monitor);
+}
+
+int hotplug_next(Hotplug *h, HotplugEvent *ret)
+{
+        for (;;) {
+                _cleanup_(udev_device_unrefp) struct udev_device *u = NULL;
+                int r;
+
+                errno = 0;
+                u = udev_monitor_receive_device(h->monitor);
+                if (!u)
+                        return errno == ENOBUFS ? -ENOBUFS : 0;
+                r = fill_event(u, h->source == HOTPLUG_UDEV, ret);
+                if (r != 0)
+                        return r;
+        }
+}
+
+int hotplug_enumerate(Hotplug *h, HotplugFound found, void *userdata)
+{
+        _cleanup_(udev_enumerate_unrefp) struct udev_enumerate *scan = udev_enumerate_new(h->udev);
+        struct udev_list_entry *e;
+        int r;
+
+        if (!scan)
+                return -ENOMEM;
+        r = udev_enumerate_add_match_subsystem(scan, "block");
+        if (r < 0)
+                return r;
+        r = udev_enumerate_scan_devices(scan);
+        if (r < 0)
+                return r;
+        udev_list_entry_foreach(e, udev_enumerate_get_list_entry(scan))
+        {
+                _cleanup_(udev_device_unrefp) struct udev_device *u = NULL;
+                _cleanup_(hotplug_event_done) HotplugEvent event = { 0 };
+
+                u = udev_device_new_from_syspath(h->udev, udev_list_entry_get_name(e));
+                if (!u)
+                        continue;
+                r = fill_event(u, udev_device_get_is_initialized(u) > 0, &event);
+                if (r > 0)
+                        r = found(&event, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int hotplug_lookup(dev_t devnum, HotplugEvent *ret)
+{
+        _cleanup_(udev_unrefp) struct udev *udev = udev_new();
+        _cleanup_(udev_device_unrefp) struct udev_device *u = NULL;
+        int r;
+
+        if (!udev)
+                return -ENOMEM;
+        u = udev_device_new_from_devnum(udev, 'b', devnum);
+        if (!u)
+                return -ENODEV;
+        r = fill_event(u, udev_device_get_is_initialized(u) > 0, ret);
+        return r > 0 ? 0 : r < 0 ? r : -ENODEV;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fnmatch.h>
+#include <strings.h>
+
+#include "macro.h"
+#include "match.h"
+
+typedef enum MatchSource {
+        MATCH_SOURCE_CONTENT,  /* what the superblock says */
+        MATCH_SOURCE_HARDWARE, /* the partition table, the disk, udev */
+} MatchSource;
+
+typedef struct MatchKey {
+        const char *name;
+        size_t wanted; /* offset of the string in Match */
+        size_t actual; /* and in Device */
+        MatchSource source;
+} MatchKey;
+
+static const MatchKey keys[] = {
+        { "UUID", offsetof(Match, uuid), offsetof(Device, uuid), MATCH_SOURCE_CONTENT },
+        { "Label", offsetof(Match, label), offsetof(Device, label), MATCH_SOURCE_CONTENT },
+        { "Type", offsetof(Match, type), offsetof(Device, type), MATCH_SOURCE_CONTENT },
+        { "PartUUID", offsetof(Match, part_uuid), offsetof(Device, part_uuid),
+          MATCH_SOURCE_HARDWARE },
+        { "PartLabel", offsetof(Match, part_label), offsetof(Device, part_label),
+          MATCH_SOURCE_HARDWARE },
+        { "DiskGUID", offsetof(Match, disk_guid), offsetof(Device, disk_guid),
+          MATCH_SOURCE_HARDWARE },
+        { "Serial", offsetof(Match, serial), offsetof(Device, serial), MATCH_SOURCE_HARDWARE },
+        { "WWN", offsetof(Match, wwn), offsetof(Device, wwn), MATCH_SOURCE_HARDWARE },
+};
+
+static const char *string_at(const void *base, size_t offset)
+{
+        return *(char *const *)(const void *)((const char *)base + offset);
+}
+
+static bool key_holds(const MatchKey *k, const Match *m, const Device *d)
+{
+        const char *wanted = string_at(m, k->wanted), *actual = string_at(d, k->actual);
+
+        return !wanted || (actual && streq(wanted, actual));
+}
+
+static bool by_id_holds(const Match *m, const Device *d)
+{
+        if (!m->by_id)
+                return true;
+        for (char **name = d->by_id; name && *name; name++)
+                if (fnmatch(m->by_id, *name, 0) == 0)
+                        return true;
+        return false;
+}
+
+bool match_is_identifying(const Match *m)
+{
+        return m->uuid || m->label || m->part_uuid || m->part_label || m->disk_guid || m->serial ||
+               m->wwn || m->by_id;
+}
+
+bool match_device(const Match *m, const Device *d, const char **ret_key)
+{
+        const char *key = NULL;
+
+        for (size_t i = 0; !key && i < ELEMENTSOF(keys); i++)
+                if (!key_holds(&keys[i], m, d))
+                        key = keys[i].name;
+        if (!key && !by_id_holds(m, d))
+                key = "ById";
+
+        if (key && ret_key)
+                *ret_key = key;
+        return !key;
+}
+
+bool match_device_but_content(const Match *m, const Device *d)
+{
+        if (d->content != DEVICE_CONTENT_UNKNOWN && d->content != DEVICE_CONTENT_AMBIVALENT)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (keys[i].source == MATCH_SOURCE_HARDWARE && !key_holds(&keys[i], m, d))
+                        return false;
+        return by_id_holds(m, d);
+}
+
+bool match_is_by_hardware(const Match *m)
+{
+        return m->part_uuid || m->part_label || m->disk_guid || m->serial || m->wwn || m->by_id;
+}
+
+const char *match_confused_key(const Match *m, const Device *d)
+{
+        const struct {
+                const char *key;
+                const char *actual;
+                const char *wanted;
+        } rows[] = {
+                { "PartUUID", d->part_uuid, m->part_uuid },
+                { "DiskGUID", d->disk_guid, m->disk_guid },
+                { "UUID", d->uuid, m->uuid },
+        };
+        const char *const given[] = { m->uuid, m->part_uuid, m->disk_guid };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (size_t k = 0; k < ELEMENTSOF(given); k++)
+                        if (rows[i].actual && given[k] && given[k] != rows[i].wanted &&
+                            streq(rows[i].actual, given[k]))
+                                return rows[i].key;
+        return NULL;
+}
+
+void match_done(Match *m)
+{
+        free(m->uuid);
+        free(m->label);
+        free(m->part_uuid);
+        free(m->part_label);
+        free(m->disk_guid);
+        free(m->serial);
+        free(m->wwn);
+        free(m->by_id);
+        free(m->type);
+        *m = (Match){ 0 };
+}

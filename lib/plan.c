@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "macro.h"
+#include "plan.h"
+#include "text.h"
+
+const char *volume_state_to_string(VolumeState s)
+{
+        static const char *const names[] = {
+                [VOLUME_ABSENT] = "absent",           [VOLUME_PROBING] = "probing",
+                [VOLUME_MOUNTING] = "mounting",       [VOLUME_MOUNTED] = "mounted",
+                [VOLUME_UNMOUNTED] = "unmounted",     [VOLUME_AMBIGUOUS] = "ambiguous",
+                [VOLUME_UNSUPPORTED] = "unsupported", [VOLUME_LOST] = "lost",
+                [VOLUME_FAILED] = "failed",
+        };
+
+        return names[s];
+}
+
+static const char *const step_names[] = {
+        [STEP_NONE] = "",           [STEP_CONFIG] = "config", [STEP_PROBE] = "probe",
+        [STEP_TARGET] = "target",   [STEP_MOUNT] = "mount",   [STEP_VERIFY] = "verify",
+        [STEP_UNMOUNT] = "unmount", [STEP_RUN] = "run",
+};
+
+const char *failure_step_to_string(FailureStep s)
+{
+        return step_names[s];
+}
+
+FailureStep failure_step_from_string(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(step_names); i++)
+                if (streq(step_names[i], name))
+                        return (FailureStep)i;
+        return STEP_NONE;
+}
+
+void plan_done(Plan *p)
+{
+        free(p->message);
+        *p = (Plan){ 0 };
+}
+
+static int decide(Plan *p, VolumeState state, PlanAction action, const Device *device)
+{
+        p->state = state;
+        p->action = action;
+        p->device = device;
+        return 0;
+}
+
+/* MESSAGE is taken; NULL is taken as out of memory. */
+static int decide_because(Plan *p, VolumeState state, const Device *device, FailureStep step,
+                          char *message)
+{
+        if (!message)
+                return -ENOMEM;
+        p->step = step;
+        p->message = message;
+        return decide(p, state, PLAN_NOTHING, device);
+}
+
+static const Device *find_mounted(const PlanInput *in)
+{
+        for (size_t i = 0; in->on_target && i < in->n_fitting; i++)
+                if (mount_entry_is_device(in->on_target, in->fitting[i]))
+                        return in->fitting[i];
+        return NULL;
+}
+
+static int decide_ambiguous(const PlanInput *in, Plan *p)
+{
+        const Device *a = in->fitting[0], *b = in->fitting[1];
+        bool tellable = a->part_uuid && b->part_uuid && !streq(a->part_uuid, b->part_uuid);
+
+        return decide_because(
+                p, VOLUME_AMBIGUOUS, NULL, STEP_PROBE,
+                text_format("%zu devices fit, %s and %s among them, so none is mounted; "
+                            "detach all but one, or %s",
+                            in->n_fitting, a->node, b->node,
+                            tellable ? "add PartUUID= to [Match]"
+                                     : "add a key to [Match] that tells them apart"));
+}
+
+static int decide_unmountable(const Device *d, Plan *p)
+{
+        if (d->content == DEVICE_CONTENT_NONE)
+                return decide_because(p, VOLUME_UNSUPPORTED, d, STEP_PROBE,
+                                      text_format("%s holds no filesystem; make one (mkfs), or "
+                                                  "name another device in [Match]",
+                                                  d->node));
+        return decide_because(p, VOLUME_UNSUPPORTED, d, STEP_PROBE,
+                              text_format("%s holds %s, which is not a filesystem and cannot be "
+                                          "mounted; name another device in [Match]",
+                                          d->node, d->type ? d->type : "something"));
+}
+
+static int decide_occupied(const PlanInput *in, const Device *d, Plan *p)
+{
+        return decide_because(p, VOLUME_FAILED, d, STEP_TARGET,
+                              text_format("%s (%s) is mounted on %s already; unmount it, or change "
+                                          "Where=",
+                                          in->on_target->source, in->on_target->type,
+                                          in->config->where));
+}
+
+const Device *plan_focus(const PlanInput *in)
+{
+        const Device *mounted = find_mounted(in);
+
+        if (in->mount != PLAN_MOUNT_NONE)
+                return in->mount_device;
+        if (mounted)
+                return mounted;
+        return in->n_fitting == 1 ? in->fitting[0] : NULL;
+}
+
+/* One more attempt at what ACTION says, unless it is too early or of no use. */
+static int decide_attempt(const PlanInput *in, PlanAction action, const Device *d, Plan *p)
+{
+        switch (in->past) {
+        case PLAN_PAST_NONE:
+        case PLAN_PAST_DUE:
+                return decide(p, VOLUME_MOUNTING, action, d);
+        case PLAN_PAST_WAITING:
+        case PLAN_PAST_EXHAUSTED:
+                return decide(p, VOLUME_FAILED, PLAN_NOTHING, d);
+        case PLAN_PAST_UNSUPPORTED:
+                return decide(p, VOLUME_UNSUPPORTED, PLAN_NOTHING, d);
+        }
+        return -EINVAL;
+}
+
+static int decide_mount(const PlanInput *in, const Device *d, Plan *p)
+{
+        if (d->content == DEVICE_CONTENT_NONE || d->content == DEVICE_CONTENT_OTHER)
+                return decide_unmountable(d, p);
+        if (!in->config->where || !in->config->automatic || in->held_back)
+                return decide(p, VOLUME_UNMOUNTED, PLAN_NOTHING, d);
+        if (in->on_target)
+                return decide_occupied(in, d, p);
+        return decide_attempt(in, PLAN_MOUNT, d, p);
+}
+
+static int decide_unmounted(const PlanInput *in, Plan *p)
+{
+        const Device *mounted = find_mounted(in);
+
+        if (mounted && !in->config_is_bad)
+                return decide_attempt(in, PLAN_ADOPT, mounted, p);
+        if (in->n_fitting == 0)
+                return decide(p, in->probing ? VOLUME_PROBING : VOLUME_ABSENT, PLAN_NOTHING, NULL);
+        if (in->config_is_bad)
+                return decide_because(p, VOLUME_FAILED, in->fitting[0], STEP_CONFIG,
+                                      text_format("%s has errors and is not in force; mend it, "
+                                                  "then reload",
+                                                  in->config->path));
+        if (in->n_fitting > 1)
+                return decide_ambiguous(in, p);
+        return decide_mount(in, in->fitting[0], p);
+}
+
+int plan_volume(const PlanInput *in, Plan *p)
+{
+        *p = (Plan){ 0 };
+        switch (in->mount) {
+        case PLAN_MOUNT_NONE:
+                return decide_unmounted(in, p);
+        case PLAN_MOUNT_RECORDED:
+        case PLAN_MOUNT_PRESENT:
+                if (!in->mount_device)
+                        return decide(p, VOLUME_LOST, PLAN_DETACH, NULL);
+                if (in->mount == PLAN_MOUNT_RECORDED)
+                        return decide_attempt(in, PLAN_ADOPT, in->mount_device, p);
+                return decide(p, VOLUME_MOUNTED, PLAN_NOTHING, in->mount_device);
+        case PLAN_MOUNT_GONE:
+                return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT, PLAN_FORGET,
+                              NULL);
+        }
+        return -EINVAL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "device.h"
+#include "mountinfo.h"
+
+/* The decision: what a volume's state is, and the one next step. Pure, and the only place that
+ * decides; an event merely leads to another look. */
+
+typedef enum VolumeState {
+        VOLUME_ABSENT,  /* no device */
+        VOLUME_PROBING, /* at work */
+        VOLUME_MOUNTING,
+        VOLUME_MOUNTED,
+        VOLUME_UNMOUNTED,   /* the device is there, and not mounted by intent */
+        VOLUME_AMBIGUOUS,   /* more than one device fits */
+        VOLUME_UNSUPPORTED, /* this kernel and this system have nothing that mounts it */
+        VOLUME_LOST,        /* the device went while mounted, being cleaned up */
+        VOLUME_FAILED,
+} VolumeState;
+
+const char *volume_state_to_string(VolumeState s);
+
+typedef enum FailureStep {
+        STEP_NONE,
+        STEP_CONFIG,
+        STEP_PROBE,
+        STEP_TARGET,
+        STEP_MOUNT,
+        STEP_VERIFY,
+        STEP_UNMOUNT,
+        STEP_RUN,
+} FailureStep;
+
+const char *failure_step_to_string(FailureStep s);
+/* STEP_NONE where NAME is none. */
+FailureStep failure_step_from_string(const char *name);
+
+typedef enum PlanAction {
+        PLAN_NOTHING,
+        PLAN_MOUNT,  /* ->device */
+        PLAN_ADOPT,  /* ->device: it is mounted on the target already */
+        PLAN_DETACH, /* lazily: the device is gone, the mount still there */
+        PLAN_FORGET, /* the mount is gone without us: tidy up after it */
+} PlanAction;
+
+/* What is known of a mount that was made for the volume. */
+typedef enum PlanMount {
+        PLAN_MOUNT_NONE,     /* there is none */
+        PLAN_MOUNT_RECORDED, /* a record says so, and it is still there: made before we started */
+        PLAN_MOUNT_PRESENT,  /* we had it made or adopted, and it is still there */
+        PLAN_MOUNT_GONE,     /* somebody unmounted it */
+} PlanMount;
+
+/* How earlier attempts with this incarnation of the device ended. */
+typedef enum PlanPast {
+        PLAN_PAST_NONE,        /* none, or forgotten: a replug, reload or request starts afresh */
+        PLAN_PAST_DUE,         /* failed, and it is time to try again */
+        PLAN_PAST_WAITING,     /* failed, and it is not time yet */
+        PLAN_PAST_EXHAUSTED,   /* failed RetryLimit= times after the first */
+        PLAN_PAST_UNSUPPORTED, /* nothing here mounts it: trying again is of no use */
+} PlanPast;
+
+typedef struct PlanInput {
+        const VolumeConfig *config;
+        bool config_is_bad; /* the file turned bad after it was loaded */
+        const Device *const
+                *fitting; /* devices that fit, match_device() or match_device_but_content() */
+        size_t n_fitting;
+        bool probing; /* a device whose content is not known yet may turn out to fit */
+        const MountEntry *on_target; /* what is mounted on the target, NULL nothing */
+        PlanMount mount;
+        const Device *mount_device; /* of the mount; NULL: it is gone */
+        bool held_back; /* unmounted by intent or by somebody else, and not replugged since */
+        PlanPast past;  /* with plan_focus() */
+} PlanInput;
+
+/* The one device that the next step would be about, NULL none: the mount's, the one that is on the
+ * target already, or the only one that fits. Needs all of IN but held_back and past. */
+const Device *plan_focus(const PlanInput *in);
+
+typedef struct Plan {
+        VolumeState state;
+        PlanAction action;
+        const Device *device; /* the one that STATE and ACTION speak of, NULL none */
+        FailureStep step; /* why, where that was decided here; STEP_NONE: nothing to say, or said
+                             before */
+        char *message;    /* for a person; NULL when STEP_NONE */
+} Plan;
+
+/* 0 or -ENOMEM. */
+int plan_volume(const PlanInput *in, Plan *ret);
+void plan_done(Plan *p);

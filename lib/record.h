@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What wslbare-mountd did for a volume: /run/wslbare-mountd/volumes/NAME, written before the act
+ * and read again by whoever comes after a crash. Root's; everybody may read. */
+
+#define RECORD_DIRECTORY "/run/wslbare-mountd/volumes"
+
+typedef enum RecordPhase {
+        RECORD_MOUNTING, /* about to be mounted: it may be, or not */
+        RECORD_MOUNTED,
+        RECORD_UNMOUNTED, /* by intent, or found unmounted: not to be undone before the device is
+                             replugged */
+        _RECORD_PHASE_MAX,
+} RecordPhase;
+
+typedef struct Record {
+        RecordPhase phase;
+        char *target;
+        dev_t devnum;
+        uint64_t diskseq;
+        int mount_id;        /* 0 while not mounted */
+        bool directory_made; /* the target is ours, to be removed when empty */
+} Record;
+
+/* 0; -ENOENT; -EBADMSG: it is not a record; -errno. */
+int record_load(const char *directory, const char *name, Record **ret);
+
+/* Replaces NAME's record whole. DIRECTORY must exist. */
+int record_save(const char *directory, const char *name, const Record *record);
+
+/* 0 also when there is none. */
+int record_remove(const char *directory, const char *name);
+
+Record *record_free(Record *r);
+static inline void record_freep(Record **r)
+{
+        record_free(*r);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "macro.h"
+#include "match.h"
+#include "test.h"
+
+#define S(x) ((char *)(x))
+#define UUID S("0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11")
+#define PART_UUID S("11111111-2222-3333-4444-555555555555")
+#define DISK_GUID S("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
+
+static char *ids[] = { S("ata-QEMU_HARDDISK_1"), S("wwn-0x5000-part1"), NULL };
+
+static const Device disk = {
+        .content = DEVICE_CONTENT_FILESYSTEM,
+        .node = S("/dev/sdb1"),
+        .uuid = S("0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"),
+        .label = S("my data"),
+        .type = S("ext4"),
+        .part_uuid = PART_UUID,
+        .part_label = S("Linux"),
+        .disk_guid = DISK_GUID,
+        .serial = S("S1"),
+        .wwn = S("0x5000"),
+        .by_id = ids,
+};
+
+static void test_keys(void)
+{
+        static const struct {
+                const char *row;
+                Match match;
+                const char *mismatch; /* NULL: it matches */
+        } rows[] = {
+                { "nothing asked", { 0 }, NULL },
+                { "uuid", { .uuid = UUID }, NULL },
+                { "other uuid", { .uuid = S("x") }, "UUID" },
+                { "label", { .label = S("my data") }, NULL },
+                { "label is not a prefix", { .label = S("my") }, "Label" },
+                { "partuuid", { .part_uuid = PART_UUID }, NULL },
+                { "other partuuid", { .part_uuid = UUID }, "PartUUID" },
+                { "partlabel", { .part_label = S("Linux") }, NULL },
+                { "partlabel by case", { .part_label = S("linux") }, "PartLabel" },
+                { "disk guid", { .disk_guid = DISK_GUID }, NULL },
+                { "other disk guid", { .disk_guid = UUID }, "DiskGUID" },
+                { "serial", { .serial = S("S1") }, NULL },
+                { "other serial", { .serial = S("S") }, "Serial" },
+                { "wwn", { .wwn = S("0x5000") }, NULL },
+                { "other wwn", { .wwn = S("0x50") }, "WWN" },
+                { "by-id, whole", { .by_id = S("ata-QEMU_HARDDISK_1") }, NULL },
+                { "by-id, glob", { .by_id = S("wwn-*-part[0-9]") }, NULL },
+                { "by-id, none", { .by_id = S("nvme-*") }, "ById" },
+                { "all must hold", { .uuid = UUID, .serial = S("S2") }, "Serial" },
+                { "type", { .uuid = UUID, .type = S("ext4") }, NULL },
+                { "type mismatch", { .uuid = UUID, .type = S("xfs") }, "Type" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                const char *key = NULL;
+                bool fits;
+
+                test_row(rows[i].row);
+                fits = match_device(&rows[i].match, &disk, &key);
+                ASSERT_EQ(fits, rows[i].mismatch == NULL);
+                ASSERT_STR(key, rows[i].mismatch);
+        }
+}
+
+static void test_unknown_fits_nothing_asked_of_it(void)
+{
+        const Device blank = { .content = DEVICE_CONTENT_UNKNOWN };
+        const Match m = { .uuid = UUID };
+
+        ASSERT(!match_device(&m, &blank, NULL));
+        ASSERT(match_device_but_content(&m, &blank));
+}
+
+static void test_but_content(void)
+{
+        static const struct {
+                const char *row;
+                DeviceContent content;
+                Match match;
+                bool fits;
+        } rows[] = {
+                { "unknown, any uuid", DEVICE_CONTENT_UNKNOWN, { .uuid = S("x") }, true },
+                { "ambivalent, any uuid", DEVICE_CONTENT_AMBIVALENT, { .uuid = S("x") }, true },
+                { "known is known", DEVICE_CONTENT_FILESYSTEM, { .uuid = S("x") }, false },
+                { "empty is known", DEVICE_CONTENT_NONE, { .uuid = S("x") }, false },
+                { "hardware must fit", DEVICE_CONTENT_UNKNOWN, { .serial = S("S2") }, false },
+                { "hardware fits",
+                  DEVICE_CONTENT_UNKNOWN,
+                  { .uuid = S("x"), .serial = S("S1") },
+                  true },
+                { "by-id must fit", DEVICE_CONTENT_UNKNOWN, { .by_id = S("nvme-*") }, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Device d = disk;
+
+                test_row(rows[i].row);
+                d.content = rows[i].content;
+                ASSERT_EQ(match_device_but_content(&rows[i].match, &d), rows[i].fits);
+        }
+}
+
+static void test_identifying(void)
+{
+        const Match type = { .type = S("ext4") }, by_id = { .by_id = S("*") },
+                    label = { .label = S("x") };
+
+        ASSERT(!match_is_identifying(&type));
+        ASSERT(match_is_identifying(&by_id));
+        ASSERT(match_is_identifying(&label));
+        ASSERT(!match_is_by_hardware(&label));
+        ASSERT(match_is_by_hardware(&by_id));
+}
+
+static void test_confused(void)
+{
+        const Match right = { .uuid = UUID, .part_uuid = PART_UUID };
+        const Match part_as_uuid = { .uuid = PART_UUID };
+        const Match guid_as_uuid = { .uuid = DISK_GUID };
+        const Match uuid_as_part = { .part_uuid = UUID };
+        const Match other = { .uuid = S("x") };
+
+        ASSERT_STR(match_confused_key(&right, &disk), NULL);
+        ASSERT_STR(match_confused_key(&part_as_uuid, &disk), "PartUUID");
+        ASSERT_STR(match_confused_key(&guid_as_uuid, &disk), "DiskGUID");
+        ASSERT_STR(match_confused_key(&uuid_as_part, &disk), "UUID");
+        ASSERT_STR(match_confused_key(&other, &disk), NULL);
+}
+
+TEST_MAIN(TEST(keys), TEST(unknown_fits_nothing_asked_of_it), TEST(but_content), TEST(identifying),
+          TEST(confused))

@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/blkpg.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "macro.h"
+#include "probe.h"
+#include "test.h"
+#include "text.h"
+
+#define MIB (1024LL * 1024)
+#define SECTOR 512U
+#define HEAD_SIZE ((size_t)128 * 1024) /* of an image: where nearly all superblocks are */
+#define MUTATION_MSEC 250              /* an image */
+
+#define FS_UUID "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"
+#define DISK_UUID "2a6e5b1c-0d3f-4c58-9b7a-61f0e2d4c3b5"
+#define PART_UUID "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+/* COMMAND writes the file $IMAGE, which is there already and SIZE bytes long unless that is 0. */
+static const struct Image {
+        const char *name;
+        const char *tool;
+        const char *command;
+        long long size;
+} images[] = {
+        { "ext2", "mkfs.ext2", "mkfs.ext2 -q -F -L two $IMAGE", 8 * MIB },
+        { "ext3", "mkfs.ext3", "mkfs.ext3 -q -F -L 'th ree' $IMAGE", 16 * MIB },
+        { "ext4", "mkfs.ext4", "mkfs.ext4 -q -F -L 'a\"b$c`d\\e&' -U " FS_UUID " $IMAGE",
+          16 * MIB },
+        { "ext4-odd", "mkfs.ext4", "mkfs.ext4 -q -F -L \"$(printf 'a\\344b\\001')\" $IMAGE",
+          16 * MIB },
+        { "ext4-journal", "mkfs.ext4", "mkfs.ext4 -q -F -O journal_dev $IMAGE >/dev/null",
+          16 * MIB },
+        { "xfs", "mkfs.xfs", "mkfs.xfs -q -f -L ix-ef-es $IMAGE", 320 * MIB },
+        { "btrfs", "mkfs.btrfs", "mkfs.btrfs -q -f -L 'bu tter' $IMAGE >/dev/null 2>&1",
+          128 * MIB },
+        { "ntfs", "mkntfs", "mkntfs -q -F -Q -L 'Neue Platte' $IMAGE >/dev/null 2>&1", 16 * MIB },
+        { "vfat12", "mkfs.vfat", "mkfs.vfat -F 12 -n TWELVE -i 1234ABCD $IMAGE >/dev/null", MIB },
+        { "vfat16", "mkfs.vfat", "mkfs.vfat -F 16 $IMAGE >/dev/null", 32 * MIB },
+        { "vfat32", "mkfs.vfat", "mkfs.vfat -F 32 -n 'THIRTY TWO' $IMAGE >/dev/null", 64 * MIB },
+        { "exfat", "mkfs.exfat", "mkfs.exfat -L ex $IMAGE >/dev/null", 32 * MIB },
+        { "minix", "mkfs.minix", "mkfs.minix $IMAGE >/dev/null", MIB },
+        { "swap", "mkswap", "mkswap -L swapped $IMAGE >/dev/null 2>&1", 8 * MIB },
+        { "squashfs", "mksquashfs", "mksquashfs /etc/default $IMAGE -noappend >/dev/null", 0 },
+        { "gpt", "sfdisk",
+          "printf 'label: gpt\nlabel-id: " DISK_UUID "\nstart=2048, size=32768, name=\"first\"\n"
+          "size=20480, uuid=" PART_UUID ", name=\"Da ta \303\244\"\n' | sfdisk -q $IMAGE",
+          64 * MIB },
+        { "dos", "sfdisk",
+          "printf 'label: dos\nlabel-id: 0x12345678\nsize=20480\ntype=E\nsize=8192\n' | "
+          "sfdisk -q $IMAGE",
+          64 * MIB },
+};
+
+static const char *image_directory(void)
+{
+        static char dir[PATH_MAX];
+
+        if (!dir[0])
+                snprintf(dir, sizeof(dir), "%s", test_directory());
+        return dir;
+}
+
+static char *image_path(const char *name)
+{
+        char *path = text_format("%s/%s", image_directory(), name);
+
+        ASSERT(path);
+        return path;
+}
+
+static int open_new(const char *path, long long size)
+{
+        int fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+
+        ASSERT(fd >= 0);
+        ASSERT_OK(ftruncate(fd, size));
+        return fd;
+}
+
+static bool has_tool(const char *tool)
+{
+        _cleanup_free_ char *command = text_format("command -v %s >/dev/null", tool);
+
+        return system(command) == 0;
+}
+
+/* A descriptor of the image; -1 when its tool is missing. */
+static int open_image(const struct Image *image)
+{
+        _cleanup_free_ char *path = image_path(image->name);
+
+        if (access(path, F_OK) < 0) {
+                if (!has_tool(image->tool))
+                        return -1;
+                if (image->size > 0)
+                        close_fd(open_new(path, image->size));
+                ASSERT_OK(setenv("IMAGE", path, 1));
+                ASSERT_OK(system(image->command));
+        }
+        return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static int open_image_named(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(images); i++)
+                if (streq(images[i].name, name)) {
+                        int fd = open_image(&images[i]);
+
+                        if (fd < 0)
+                                test_skip("no %s image", name);
+                        return fd;
+                }
+        test_skip("no image %s in the table", name);
+}
+
+/* A copy of the image NAME, which may be spoilt. */
+static int copy_image(const char *name, const char *copy_name, char **ret_path)
+{
+        _cleanup_free_ char *path = image_path(name), *copy = image_path(copy_name);
+        _cleanup_free_ char *command = text_format("cp --sparse=always %s %s", path, copy);
+
+        close_fd(open_image_named(name));
+        ASSERT_OK(system(command));
+        *ret_path = TAKE_PTR(copy);
+        return open(*ret_path, O_RDWR | O_CLOEXEC);
+}
+
+/* What `blkid -p` finds under KEY, "" when nothing; its exit status. */
+static int ask_blkid(const char *path, const char *key, char value[PROBE_VALUE_MAX])
+{
+        _cleanup_free_ char *command =
+                text_format("blkid -p -s %s -o value %s 2>/dev/null", key, path);
+        FILE *f = popen(command, "re");
+        size_t n;
+
+        ASSERT(f);
+        n = fread(value, 1, PROBE_VALUE_MAX - 1, f);
+        if (n > 0 && value[n - 1] == '\n')
+                n--;
+        value[n] = '\0';
+        return WEXITSTATUS(pclose(f));
+}
+
+static void compare_value(const char *path, const char *key, const char *is)
+{
+        char want[PROBE_VALUE_MAX];
+
+        (void)ask_blkid(path, key, want);
+        if (!streq(is, want))
+                test_fail(__FILE__, __LINE__, "%s is \"%s\", blkid says \"%s\"", key, is, want);
+}
+
+static void compare(int fd, const char *path)
+{
+        enum {
+                BLKID_AMBIVALENT = 8
+        };
+        ProbeResult r;
+        char type[PROBE_VALUE_MAX];
+        int status;
+
+        ASSERT_OK(probe_fd(fd, -1, 0, &r));
+        ASSERT(probe_result_is_valid(&r));
+        status = ask_blkid(path, "TYPE", type);
+        if (status == BLKID_AMBIVALENT) {
+                ASSERT_EQ(r.verdict, PROBE_AMBIVALENT);
+                return;
+        }
+        ASSERT_EQ(r.verdict, type[0] ? PROBE_FOUND : PROBE_NOTHING);
+        if (r.verdict == PROBE_FOUND)
+                ASSERT_STR(r.type, type);
+        compare_value(path, "USAGE", r.usage);
+        compare_value(path, "UUID", r.uuid);
+        compare_value(path, "LABEL", r.label);
+        compare_value(path, "VERSION", r.version);
+        compare_value(path, "PTUUID", r.table_uuid);
+}
+
+static void test_images(void)
+{
+        unsigned n = 0;
+
+        if (!has_tool("blkid"))
+                test_skip("blkid is missing");
+        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+                _cleanup_free_ char *path = image_path(images[i].name);
+                _cleanup_close_ int fd = open_image(&images[i]);
+
+                test_row(images[i].name);
+                if (fd < 0) {
+                        printf("# %s is missing: no %s image\n", images[i].tool, images[i].name);
+                        continue;
+                }
+                compare(fd, path);
+                n++;
+        }
+        if (n == 0)
+                test_skip("no image could be made");
+}
+
+static void test_ext4_values(void)
+{
+        _cleanup_close_ int fd = open_image_named("ext4");
+        ProbeResult r;
+
+        ASSERT_OK(probe_fd(fd, -1, 0, &r));
+        ASSERT_EQ(r.verdict, PROBE_FOUND);
+        ASSERT_EQ(r.bad_checksum, 0);
+        ASSERT_EQ(r.size, 16 * MIB);
+        ASSERT_EQ(r.sector_size, SECTOR);
+        ASSERT_STR(r.usage, "filesystem");
+        ASSERT_STR(r.type, "ext4");
+        ASSERT_STR(r.version, "1.0");
+        ASSERT_STR(r.uuid, FS_UUID);
+        ASSERT_STR(r.label, "a\"b$c`d\\e&");
+        ASSERT_STR(r.table_uuid, "");
+}
+
+static void test_partitions(void)
+{
+        static const struct {
+                const char *disk;
+                unsigned number;
+                const char *part_uuid; /* NULL: any */
+                const char *part_label;
+                const char *table_uuid;
+        } rows[] = {
+                { "gpt", 0, "", "", DISK_UUID },
+                { "gpt", 1, NULL, "first", DISK_UUID },
+                { "gpt", 2, PART_UUID, "Da ta \303\244", DISK_UUID },
+                { "gpt", 3, "", "", DISK_UUID },
+                { "gpt", UINT_MAX, "", "", DISK_UUID },
+                { "dos", 1, "12345678-01", "", "12345678" },
+                { "dos", 5, "12345678-05", "", "12345678" },
+                { "dos", 6, "", "", "12345678" },
+                { "ext4", 1, "", "", "" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_close_ int fd = open_image_named("ext3");
+                _cleanup_close_ int disk_fd = open_image_named(rows[i].disk);
+                ProbeResult r;
+
+                test_row(rows[i].part_label);
+                ASSERT_OK(probe_fd(fd, disk_fd, rows[i].number, &r));
+                ASSERT(probe_result_is_valid(&r));
+                ASSERT_EQ(r.verdict, PROBE_FOUND);
+                ASSERT_STR(r.type, "ext3");
+                ASSERT_EQ(r.size, 16 * MIB);
+                if (rows[i].part_uuid)
+                        ASSERT_STR(r.part_uuid, rows[i].part_uuid);
+                else
+                        ASSERT_EQ(strlen(r.part_uuid), strlen(PART_UUID));
+                ASSERT_STR(r.part_label, rows[i].part_label);
+                ASSERT_STR(r.table_uuid, rows[i].table_uuid);
+        }
+}
+
+/* The partition table itself is no content. */
+static void test_whole_disk(void)
+{
+        _cleanup_close_ int fd = open_image_named("gpt");
+        ProbeResult r;
+
+        ASSERT_OK(probe_fd(fd, -1, 0, &r));
+        ASSERT_EQ(r.verdict, PROBE_NOTHING);
+        ASSERT_EQ(r.bad_checksum, 0);
+        ASSERT_STR(r.type, "");
+        ASSERT_STR(r.table_uuid, DISK_UUID);
+        ASSERT_STR(r.part_uuid, "");
+}
+
+static void put(int fd, off_t offset, const void *data, size_t size)
+{
+        ASSERT_EQ(pwrite(fd, data, size, offset), size);
+}
+
+static void get(int fd, off_t offset, void *data, size_t size)
+{
+        ASSERT_EQ(pread(fd, data, size, offset), size);
+}
+
+static void test_ambivalent(void)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -1, xfs_fd = open_image_named("xfs");
+        _cleanup_close_ int disk_fd = open_image_named("gpt");
+        uint8_t sector[SECTOR];
+        ProbeResult r;
+
+        /* ext4 leaves the first kilobyte alone. */
+        fd = copy_image("ext4", "ambivalent", &path);
+        get(xfs_fd, 0, sector, sizeof(sector));
+        put(fd, 0, sector, sizeof(sector));
+        if (has_tool("blkid"))
+                compare(fd, path);
+        ASSERT_OK(probe_fd(fd, disk_fd, 2, &r));
+        ASSERT(probe_result_is_valid(&r));
+        ASSERT_EQ(r.verdict, PROBE_AMBIVALENT);
+        ASSERT_STR(r.type, "");
+        ASSERT_STR(r.uuid, "");
+        ASSERT_STR(r.part_uuid, PART_UUID); /* by which it may be configured */
+}
+
+/* An LVM2 physical volume's label: the checksum is over all that follows it in the sector. */
+static void make_lvm_label(uint8_t label[SECTOR], uint32_t spoil)
+{
+        enum {
+                CHECKSUM_AT = 16,
+                CHECKED_FROM = 20,
+                UUID_AT = 32,
+        };
+        uint32_t crc = 0xf597a6cf;
+
+        memset(label, 0, SECTOR);
+        memcpy(label, "LABELONE\1", 9); /* in sector 1 */
+        label[CHECKED_FROM] = UUID_AT;
+        memcpy(label + 24, "LVM2 001", 8);
+        memcpy(label + UUID_AT, "abcdefghijklmnopqrstuvwxyz012345", 32);
+        for (size_t i = CHECKED_FROM; i < SECTOR; i++) {
+                crc ^= label[i];
+                for (unsigned bit = 0; bit < 8; bit++)
+                        crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+        }
+        crc ^= spoil;
+        for (unsigned i = 0; i < 4; i++)
+                label[CHECKSUM_AT + i] = (uint8_t)(crc >> 8 * i);
+}
+
+static void test_checksum(void)
+{
+        static const struct {
+                const char *name;
+                const char *image; /* NULL: blank */
+                uint32_t spoil;
+                ProbeVerdict verdict;
+                uint32_t bad_checksum;
+                const char *type, *usage;
+        } rows[] = {
+                { "good", NULL, 0, PROBE_FOUND, 0, "LVM2_member", "raid" },
+                { "bad", NULL, 1, PROBE_NOTHING, 1, "LVM2_member", "" },
+                { "bad, as remains below ext4", "ext4", 1, PROBE_FOUND, 0, "ext4", "filesystem" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int fd = -1;
+                uint8_t label[SECTOR];
+                ProbeResult r;
+
+                test_row(rows[i].name);
+                if (rows[i].image)
+                        fd = copy_image(rows[i].image, "checksum", &path);
+                else {
+                        path = image_path("checksum");
+                        fd = open_new(path, 8 * MIB);
+                }
+                make_lvm_label(label, rows[i].spoil);
+                put(fd, SECTOR, label, sizeof(label));
+                if (has_tool("blkid"))
+                        compare(fd, path);
+                ASSERT_OK(probe_fd(fd, -1, 0, &r));
+                ASSERT(probe_result_is_valid(&r));
+                ASSERT_EQ(r.verdict, rows[i].verdict);
+                ASSERT_EQ(r.bad_checksum, rows[i].bad_checksum);
+                ASSERT_STR(r.type, rows[i].type);
+                ASSERT_STR(r.usage, rows[i].usage);
+                if (r.verdict == PROBE_NOTHING)
+                        ASSERT_STR(r.uuid, ""); /* nothing that could match a volume */
+        }
+}
+
+static void test_luks(void)
+{
+        static const char uuid[] = FS_UUID;
+        _cleanup_free_ char *path = image_path("luks");
+        _cleanup_close_ int fd = open_new(path, 8 * MIB);
+        ProbeResult r;
+
+        put(fd, 0, "LUKS\xba\xbe\0\1", 8);
+        put(fd, 168, uuid, sizeof(uuid));
+        if (has_tool("blkid"))
+                compare(fd, path);
+        ASSERT_OK(probe_fd(fd, -1, 0, &r));
+        ASSERT_STR(r.usage, "crypto");
+        ASSERT_STR(r.type, "crypto_LUKS");
+        ASSERT_STR(r.uuid, FS_UUID);
+}
+
+static bool is_readable(int fd, ProbeResult *ret)
+{
+        int r = probe_fd(fd, -1, 0, ret);
+
+        ASSERT(r == 0 || (r < 0 && r > -4096));
+        ASSERT(r < 0 || probe_result_is_valid(ret));
+        return r == 0;
+}
+
+static void test_truncated(void)
+{
+        static const long long sizes[] = { 0,     1,     510,   511,   512,     513,          1023,
+                                           1024,  1025,  2048,  4095,  4096,    8191,         32768,
+                                           33792, 65535, 65536, 66560, MIB - 1, 8 * MIB - 512 };
+
+        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+                _cleanup_close_ int fd = open_image(&images[i]), short_fd = -1;
+                _cleanup_free_ char *path = image_path("truncated");
+                uint8_t head[HEAD_SIZE] = { 0 };
+
+                test_row(images[i].name);
+                if (fd < 0)
+                        continue;
+                ASSERT(pread(fd, head, sizeof(head), 0) > 0);
+                for (size_t j = 0; j < ELEMENTSOF(sizes); j++) {
+                        ProbeResult r;
+
+                        short_fd = close_fd(short_fd);
+                        short_fd = open_new(path, 0);
+                        put(short_fd, 0, head, sizeof(head));
+                        ASSERT_OK(ftruncate(short_fd, sizes[j]));
+                        if (is_readable(short_fd, &r))
+                                ASSERT_EQ(r.size, sizes[j]);
+                }
+        }
+}
+
+static void test_blank(void)
+{
+        static const struct {
+                const char *name;
+                long long size;
+        } rows[] = { { "empty", 0 },
+                     { "one byte", 1 },
+                     { "floppy", 1440 * 1024 },
+                     { "8 TiB", 8 * MIB * MIB } };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *path = image_path("blank");
+                _cleanup_close_ int fd = open_new(path, rows[i].size);
+                ProbeResult r;
+
+                test_row(rows[i].name);
+                memset(&r, 'x', sizeof(r));
+                ASSERT_OK(probe_fd(fd, -1, 0, &r));
+                ASSERT(probe_result_is_valid(&r));
+                ASSERT_EQ(r.verdict, PROBE_NOTHING);
+                ASSERT_EQ(r.size, rows[i].size);
+                ASSERT_STR(r.type, "");
+                ASSERT_STR(r.label, "");
+                ASSERT_STR(r.table_uuid, "");
+        }
+}
+
+static void test_errors(void)
+{
+        _cleanup_free_ char *path = image_path("unreadable");
+        _cleanup_close_ int dir_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+        _cleanup_close_ int good_fd = open_image_named("ext4");
+        ProbeResult r, untouched;
+
+        memset(&r, 'x', sizeof(r));
+        memset(&untouched, 'x', sizeof(untouched));
+        close_fd(open_new(path, 8 * MIB));
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        ASSERT(fd >= 0);
+        ASSERT(probe_fd(-1, -1, 0, &r) < 0);
+        ASSERT(probe_fd(dir_fd, -1, 0, &r) < 0);
+        ASSERT(probe_fd(fd, -1, 0, &r) < 0); /* every read fails */
+        ASSERT(probe_fd(good_fd, fd, 1, &r) < 0);
+        ASSERT(memcmp(&r, &untouched, sizeof(r)) == 0);
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+        *state ^= *state << 13;
+        *state ^= *state >> 17;
+        *state ^= *state << 5;
+        return *state;
+}
+
+static void test_random(void)
+{
+        _cleanup_close_ int fd = memfd_create("random", MFD_CLOEXEC);
+        static uint32_t words[HEAD_SIZE / sizeof(uint32_t)];
+        uint32_t state = 88172645;
+
+        ASSERT(fd >= 0);
+        ASSERT_OK(ftruncate(fd, MIB));
+        for (unsigned round = 0; round < 50; round++) {
+                ProbeResult r;
+
+                for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                        words[i] = next_random(&state);
+                put(fd, 0, words, sizeof(words));
+                (void)is_readable(fd, &r);
+        }
+}
+
+static uint64_t now_msec(void)
+{
+        struct timespec t;
+
+        ASSERT_OK(clock_gettime(CLOCK_MONOTONIC, &t));
+        return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Where there is something in HEAD: bytes that are not zero, so that what is changed matters. */
+static size_t find_used(const uint8_t head[HEAD_SIZE], uint32_t *state)
+{
+        size_t at = next_random(state) % HEAD_SIZE;
+
+        for (size_t i = 0; i < HEAD_SIZE; i++, at = (at + 1) % HEAD_SIZE)
+                if (head[at])
+                        break;
+        return (at + next_random(state) % 8) % HEAD_SIZE;
+}
+
+static void mutate(int fd, int disk_fd, uint8_t head[HEAD_SIZE])
+{
+        static const uint8_t extremes[] = { 0, 1, 0x7f, 0x80, 0xff };
+        uint64_t end = now_msec() + MUTATION_MSEC;
+        uint32_t state = 2463534242;
+
+        for (unsigned round = 0; round < 400 && now_msec() < end; round++) {
+                uint8_t mutated[HEAD_SIZE];
+                ProbeResult r;
+
+                memcpy(mutated, head, HEAD_SIZE);
+                for (unsigned n = next_random(&state) % 16 + 1; n > 0; n--) {
+                        size_t at = find_used(head, &state);
+
+                        mutated[at] = n % 2 ? extremes[next_random(&state) % sizeof(extremes)]
+                                            : (uint8_t)next_random(&state);
+                }
+                put(fd, 0, mutated, HEAD_SIZE);
+                (void)is_readable(fd, &r);
+                if (probe_fd(disk_fd, fd, next_random(&state) % 6, &r) == 0)
+                        ASSERT(probe_result_is_valid(&r));
+        }
+}
+
+static void test_mutations(void)
+{
+        _cleanup_close_ int small_fd = open_image_named("ext2");
+
+        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+                _cleanup_close_ int fd = open_image(&images[i]), copy_fd = -1;
+                uint8_t head[HEAD_SIZE] = { 0 };
+
+                test_row(images[i].name);
+                if (fd < 0)
+                        continue;
+                ASSERT(pread(fd, head, sizeof(head), 0) > 0);
+                copy_fd = memfd_create("mutated", MFD_CLOEXEC);
+                ASSERT(copy_fd >= 0);
+                ASSERT_OK(ftruncate(copy_fd, lseek(fd, 0, SEEK_END)));
+                mutate(copy_fd, small_fd, head);
+        }
+}
+
+static unsigned count_descriptors(void)
+{
+        DIR *dir = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        ASSERT(dir);
+        while (readdir(dir))
+                n++;
+        (void)closedir(dir);
+        return n;
+}
+
+/* Probes where not one more descriptor can be had: nothing but FD and DISK_FD is looked at. */
+static int probe_confined(int fd, int disk_fd, unsigned part_number, ProbeResult *ret)
+{
+        struct rlimit saved, none;
+        int r, spare;
+
+        ASSERT_OK(getrlimit(RLIMIT_NOFILE, &saved));
+        none = (struct rlimit){ .rlim_cur = 0, .rlim_max = saved.rlim_max };
+        ASSERT_OK(setrlimit(RLIMIT_NOFILE, &none));
+        spare = open("/", O_PATH | O_CLOEXEC);
+        r = probe_fd(fd, disk_fd, part_number, ret);
+        ASSERT_OK(setrlimit(RLIMIT_NOFILE, &saved));
+        ASSERT_EQ(spare, -1);
+        return r;
+}
+
+static void test_confined(void)
+{
+        _cleanup_close_ int disk_fd = open_image_named("gpt");
+        unsigned before = count_descriptors();
+
+        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+                _cleanup_close_ int fd = open_image(&images[i]);
+                ProbeResult free_result, confined_result;
+
+                test_row(images[i].name);
+                if (fd < 0)
+                        continue;
+                ASSERT_OK(probe_fd(fd, disk_fd, 2, &free_result));
+                ASSERT_OK(probe_confined(fd, disk_fd, 2, &confined_result));
+                ASSERT(memcmp(&free_result, &confined_result, sizeof(free_result)) == 0);
+        }
+        ASSERT_EQ(count_descriptors(), before);
+}
+
+/* A loop device of FILE_FD that goes with its last descriptor. */
+static int attach_loop(int file_fd, char node[static 32])
+{
+        _cleanup_close_ int control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+        struct loop_config config = {
+                .fd = (uint32_t)file_fd,
+                .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_READ_ONLY | LO_FLAGS_PARTSCAN,
+        };
+
+        for (unsigned attempt = 0; control_fd >= 0 && attempt < 16; attempt++) {
+                int n = ioctl(control_fd, LOOP_CTL_GET_FREE), fd;
+
+                if (n < 0)
+                        break;
+                snprintf(node, 32, "/dev/loop%d", n);
+                fd = open(node, O_RDONLY | O_CLOEXEC);
+                if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) >= 0)
+                        return fd;
+                close_fd(fd); /* somebody else was faster */
+        }
+        return -1;
+}
+
+/* Partition NUMBER of the loop device NODE, also where the kernel reads no such tables. */
+static int open_partition(int disk_fd, const char *node, int number, long long start,
+                          long long size)
+{
+        _cleanup_free_ char *path = text_format("%sp%d", node, number);
+        struct blkpg_partition partition = { .start = start, .length = size, .pno = number };
+        struct blkpg_ioctl_arg add = { .op = BLKPG_ADD_PARTITION,
+                                       .datalen = sizeof(partition),
+                                       .data = &partition };
+
+        if (ioctl(disk_fd, BLKPG, &add) < 0 && errno != EBUSY)
+                return -1;
+        return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Real block devices, about which libblkid would ask sysfs if it could. */
+static void test_block_devices(void)
+{
+        _cleanup_close_ int ext4_fd = open_image_named("ext4"), file_fd = -1, disk_fd = -1, fd = -1;
+        _cleanup_free_ char *path = NULL;
+        static uint8_t head[2 * HEAD_SIZE];
+        char node[32];
+        ProbeResult r;
+
+        file_fd = copy_image("gpt", "disk", &path);
+        get(ext4_fd, 0, head, sizeof(head));
+        put(file_fd, MIB, head, sizeof(head));
+        disk_fd = attach_loop(file_fd, node);
+        if (disk_fd < 0)
+                test_skip("no loop device: %m");
+        fd = open_partition(disk_fd, node, 1, MIB, 16 * MIB);
+        if (fd < 0)
+                test_skip("no partition of a loop device: %m");
+
+        ASSERT_OK(probe_confined(fd, disk_fd, 1, &r));
+        ASSERT_EQ(r.verdict, PROBE_FOUND);
+        ASSERT_EQ(r.size, 16 * MIB);
+        ASSERT_EQ(r.sector_size, SECTOR);
+        ASSERT_STR(r.type, "ext4");
+        ASSERT_STR(r.uuid, FS_UUID);
+        ASSERT_STR(r.part_label, "first");
+        ASSERT_STR(r.table_uuid, DISK_UUID);
+
+        ASSERT_OK(probe_confined(disk_fd, -1, 0, &r));
+        ASSERT_EQ(r.verdict, PROBE_NOTHING);
+        ASSERT_STR(r.table_uuid, DISK_UUID);
+}
+
+static void test_is_valid(void)
+{
+        static const struct {
+                const char *name;
+                size_t offset; /* of a string that is not terminated */
+        } rows[] = {
+                { "usage", offsetof(ProbeResult, usage) },
+                { "type", offsetof(ProbeResult, type) },
+                { "version", offsetof(ProbeResult, version) },
+                { "uuid", offsetof(ProbeResult, uuid) },
+                { "label", offsetof(ProbeResult, label) },
+                { "part_uuid", offsetof(ProbeResult, part_uuid) },
+                { "part_label", offsetof(ProbeResult, part_label) },
+                { "table_uuid", offsetof(ProbeResult, table_uuid) },
+        };
+        static const uint32_t verdicts[] = { _PROBE_VERDICT_MAX, INT_MAX, UINT32_MAX };
+        ProbeResult r = { 0 };
+
+        ASSERT(probe_result_is_valid(&r));
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                char *value = (char *)&r + rows[i].offset;
+
+                test_row(rows[i].name);
+                memset(value, 'x', PROBE_VALUE_MAX);
+                ASSERT(!probe_result_is_valid(&r));
+                value[PROBE_VALUE_MAX - 1] = '\0';
+                ASSERT(probe_result_is_valid(&r));
+        }
+        for (size_t i = 0; i < ELEMENTSOF(verdicts); i++) {
+                r.verdict = verdicts[i];
+                ASSERT(!probe_result_is_valid(&r));
+        }
+        r.verdict = PROBE_AMBIVALENT;
+        ASSERT(probe_result_is_valid(&r));
+        r.bad_checksum = 2;
+        ASSERT(!probe_result_is_valid(&r));
+}
+
+TEST_MAIN(TEST(images), TEST(ext4_values), TEST(partitions), TEST(whole_disk), TEST(ambivalent),
+          TEST(checksum), TEST(luks), TEST(truncated), TEST(blank), TEST(errors), TEST(random),
+          TEST(mutations), TEST(confined), TEST(block_devices), TEST(is_valid))

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "macro.h"
+#include "record.h"
+#include "test.h"
+#include "text.h"
+
+static void test_round_trip(void)
+{
+        const char *dir = test_directory();
+        char target[] = "/mnt/with space/and=sign";
+        const Record in = {
+                .phase = RECORD_MOUNTED,
+                .target = target,
+                .devnum = makedev(259, 70000),
+                .diskseq = UINT64_MAX,
+                .mount_id = 4711,
+                .directory_made = true,
+        };
+        _cleanup_(record_freep) Record *out = NULL;
+
+        ASSERT_OK(record_save(dir, "data", &in));
+        ASSERT_OK(record_load(dir, "data", &out));
+        ASSERT_EQ(out->phase, RECORD_MOUNTED);
+        ASSERT_STR(out->target, in.target);
+        ASSERT(out->devnum == in.devnum);
+        ASSERT(out->diskseq == in.diskseq);
+        ASSERT_EQ(out->mount_id, 4711);
+        ASSERT(out->directory_made);
+}
+
+static void test_readable_by_everybody(void)
+{
+        const char *dir = test_directory();
+        char target[] = "/mnt/a";
+        const Record in = { .target = target, .devnum = makedev(7, 0) };
+        _cleanup_free_ char *path = text_format("%s/a", dir);
+        struct stat st;
+        mode_t mask = umask(077);
+        int r = record_save(dir, "a", &in);
+
+        (void)umask(mask);
+        ASSERT_OK(r);
+        ASSERT_OK(stat(path, &st));
+        ASSERT_EQ(st.st_mode & 0777, 0644);
+}
+
+static void test_removed(void)
+{
+        const char *dir = test_directory();
+        char target[] = "/mnt/a";
+        const Record in = { .target = target, .devnum = makedev(7, 0) };
+        Record *out = NULL;
+
+        ASSERT_OK(record_save(dir, "a", &in));
+        ASSERT_OK(record_remove(dir, "a"));
+        ASSERT_OK(record_remove(dir, "a"));
+        ASSERT_EQ(record_load(dir, "a", &out), -ENOENT);
+        ASSERT(!out);
+}
+
+static void test_refused(void)
+{
+        static const struct {
+                const char *what;
+                const char *text;
+        } rows[] = {
+                { "empty", "" },
+                { "no target", "PHASE=mounted\nDEVICE=7:0\n" },
+                { "no device", "PHASE=mounted\nTARGET=/mnt/a\n" },
+                { "unknown phase", "PHASE=flying\nTARGET=/mnt/a\nDEVICE=7:0\n" },
+                { "unknown key", "PHASE=mounted\nTARGET=/mnt/a\nDEVICE=7:0\nX=1\n" },
+                { "no value", "PHASE\nTARGET=/mnt/a\nDEVICE=7:0\n" },
+                { "bad number", "PHASE=mounted\nTARGET=/mnt/a\nDEVICE=7:0\nMOUNT_ID=x\n" },
+                { "bad device", "PHASE=mounted\nTARGET=/mnt/a\nDEVICE=seven\n" },
+        };
+        const char *dir = test_directory();
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Record *out = NULL;
+
+                test_row(rows[i].what);
+                test_write(dir, "a", rows[i].text);
+                ASSERT_EQ(record_load(dir, "a", &out), -EBADMSG);
+                ASSERT(!out);
+        }
+}
+
+TEST_MAIN(TEST(round_trip), TEST(readable_by_everybody), TEST(removed), TEST(refused))
