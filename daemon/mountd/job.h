@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "report.h"
+
+/* A request at work: a child that does what may hang, a deadline, and one answer. */
+
+typedef struct Job Job;
+
+/* In the child: does the work and fills in REPORT. It holds no descriptor but its own, and may call
+ * job_progress(). */
+typedef void (*JobWork)(Report *report, void *args);
+
+/* In mountd. Exactly once for each job; REPORT is NULL when the child died without a word, and
+ * TIMED_OUT when its time was up: it then was killed, but may not be dead. */
+typedef void (*JobDone)(Job *job, const Report *report, bool timed_out, void *userdata);
+typedef void (*JobStep)(Job *job, FailureStep step, void *userdata);
+/* The child is no more, after JobDone; the job is freed next. A child that sits in an
+ * uninterruptible sleep may keep this from ever happening. */
+typedef void (*JobGone)(Job *job, void *userdata);
+
+typedef struct JobCallbacks {
+        JobDone done;
+        JobStep step; /* may be NULL */
+        JobGone gone;
+        void *userdata;
+} JobCallbacks;
+
+/* SIGCHLD must be blocked. 0, -errno. */
+int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
+              const JobCallbacks *callbacks, Job **ret);
+
+/* Kills the child; if it was not done yet, it is now (without a report). */
+void job_kill(Job *job);
+
+/* The step that the child said it is at. */
+FailureStep job_step(const Job *job);
+
+/* Frees a job whatever it is at, killing the child; nothing is called. */
+Job *job_free(Job *job);
+
+/* In the child. */
+void job_progress(FailureStep step, void *userdata);

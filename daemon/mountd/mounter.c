@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "blockdev.h"
+#include "driver.h"
+#include "helper.h"
+#include "hotplug.h"
+#include "macro.h"
+#include "mount.h"
+#include "mounter.h"
+#include "mountinfo.h"
+#include "record.h"
+#include "target.h"
+#include "text.h"
+#include "verify.h"
+
+static void progress(const Mounter *m, FailureStep step)
+{
+        if (m->progress)
+                m->progress(step, m->userdata);
+}
+
+int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report)
+{
+        _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
+        int r = blockdev_open(devnum, diskseq, &b, report);
+
+        if (r >= 0)
+                r = blockdev_probe(&b, report);
+        if (r >= 0)
+                blockdev_report(&b, report);
+        return r;
+}
+
+/* The device must be one that the file means, and hold something that can be mounted. */
+static int check_device(const VolumeConfig *config, const Device *d, Report *report)
+{
+        const char *key = NULL;
+
+        if (d->content == DEVICE_CONTENT_AMBIVALENT && match_device_but_content(&config->match, d))
+                return report_fail(
+                        report, "MountFailed", STEP_PROBE, EUCLEAN,
+                        "%s has the signatures of two filesystems, and which one is right "
+                        "cannot be known; look with `wipefs %s` and remove the wrong one",
+                        d->node, d->node);
+        if (!match_device(&config->match, d, &key))
+                return report_fail(report, "DeviceAbsent", STEP_PROBE, ENODEV,
+                                   "%s is not what %s means: %s= does not fit", d->node,
+                                   config->path, key);
+        if (d->content != DEVICE_CONTENT_FILESYSTEM)
+                return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
+                                   "%s holds no filesystem but %s", d->node,
+                                   d->type ? d->type : "nothing that is known");
+        return 0;
+}
+
+static int open_device(const VolumeConfig *config, dev_t devnum, uint64_t diskseq, BlockDevice *b,
+                       Report *report)
+{
+        int r = blockdev_open(devnum, diskseq, b, report);
+
+        if (r >= 0)
+                r = blockdev_probe(b, report);
+        if (r >= 0)
+                r = check_device(config, b->device, report);
+        return r;
+}
+
+static int build_options(const VolumeConfig *config, const Device *d, const char *type,
+                         MountOptions **ret, Report *report)
+{
+        _cleanup_(mount_options_freep) MountOptions *o = NULL;
+        _cleanup_free_ char *error = NULL;
+        int r = mount_options_parse(config->options_text, &o, &error);
+
+        if (r >= 0)
+                r = mount_options_add_defaults(o, type);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r, "%s",
+                                   error ? error : strerror(-r));
+        if (d->read_only && !o->read_only && !config->read_only)
+                report_add(report, "Warnings", "%s is read-only, so it is mounted read-only",
+                           d->node);
+        if (d->read_only || config->read_only)
+                mount_options_set_read_only(o);
+        *ret = TAKE_PTR(o);
+        return 0;
+}
+
+/* A detached mount, by the kernel or by a helper. */
+static int make_mount(const Mounter *m, const VolumeConfig *config, const Driver *driver,
+                      const Device *d, const MountOptions *options, int *ret_fd, Report *report)
+{
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (driver->helper)
+                return helper_mount(driver, m->staging, config->name, d->node, options,
+                                    config->mount_timeout_usec, ret_fd, report);
+        r = mount_new(driver->type, d->node, options, ret_fd, &error);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r,
+                                   "Cannot mount %s as %s: %s%s%s", d->node, driver->type,
+                                   strerror(-r), error ? ": " : "", error ? error : "");
+        return 0;
+}
+
+static int save(const Mounter *m, const char *name, Record *record, RecordPhase phase, int mount_id,
+                Report *report)
+{
+        int r;
+
+        record->phase = phase;
+        record->mount_id = mount_id;
+        r = record_save(m->records, name, record);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r,
+                                   "Cannot write the record of %s in %s: %s", name, m->records,
+                                   strerror(-r));
+        return 0;
+}
+
+static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                  Target *target, Record *record, Report *report)
+{
+        _cleanup_(driver_done) Driver driver = { 0 };
+        _cleanup_(mount_options_freep) MountOptions *options = NULL;
+        _cleanup_free_ char *error = NULL;
+        _cleanup_close_ int fd = -1;
+        int id, r;
+
+        progress(m, STEP_MOUNT);
+        r = driver_find(config->type ? config->type : b->device->type, &driver, report);
+        if (r >= 0)
+                r = build_options(config, b->device, driver.type, &options, report);
+        if (r >= 0)
+                r = make_mount(m, config, &driver, b->device, options, &fd, report);
+        if (r < 0)
+                return r;
+        r = mount_attach(fd, target->fd, &id, &error);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_TARGET, r, "Cannot mount on %s: %s",
+                                   config->where, error ? error : strerror(-r));
+        progress(m, STEP_VERIFY);
+        r = verify_mount(id, b->device, config->where, options, report);
+        if (r >= 0)
+                r = save(m, config->name, record, RECORD_MOUNTED, id, report);
+        if (r < 0)
+                (void)mount_detach(target->parent_fd, target->name, id, MNT_DETACH);
+        return r;
+}
+
+static int new_record(const char *target, const Device *d, bool directory_made, Record **ret)
+{
+        _cleanup_(record_freep) Record *record = calloc(1, sizeof(*record));
+
+        if (record)
+                record->target = strdup(target);
+        if (!record || !record->target)
+                return -ENOMEM;
+        record->devnum = d->devnum;
+        record->diskseq = d->diskseq;
+        record->directory_made = directory_made;
+        *ret = TAKE_PTR(record);
+        return 0;
+}
+
+/* Whether an earlier attempt that was interrupted made the directory that is now found. */
+static bool made_before(const Mounter *m, const VolumeConfig *config)
+{
+        _cleanup_(record_freep) Record *old = NULL;
+
+        return record_load(m->records, config->name, &old) == 0 && old->directory_made &&
+               streq(old->target, config->where);
+}
+
+static int mount_on_target(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                           Report *report)
+{
+        _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
+        _cleanup_(record_freep) Record *record = NULL;
+        bool made = made_before(m, config);
+        int r;
+
+        /* Before the directory is made, so that a crash right after leaves nothing nobody knows of.
+         * What the target was before is looked at first: a directory that is there is not ours. */
+        made = made || !target_exists(config->where);
+        r = new_record(config->where, b->device, made, &record);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r, "Out of memory");
+        r = save(m, config->name, record, RECORD_MOUNTING, 0, report);
+        if (r >= 0)
+                r = target_open(config, &target, report);
+        if (r >= 0)
+                r = attach(m, config, b, &target, record, report);
+        if (r < 0) {
+                if (made)
+                        target_remove(config->where);
+                (void)record_remove(m->records, config->name);
+        }
+        return r;
+}
+
+/* The mount of the device that is on TARGET: 1, 0 none, -errno. */
+static int find_existing(const char *target, const Device *d, int *ret_id)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        int r = mountinfo_read_self(&info);
+
+        if (r < 0)
+                return r;
+        e = mountinfo_find_target(info, target);
+        if (!e || !mount_entry_is_device(e, d))
+                return 0;
+        *ret_id = e->id;
+        return 1;
+}
+
+static int adopt(const Mounter *m, const VolumeConfig *config, const char *where, const Device *d,
+                 int id, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        int r = new_record(where, d, made_before(m, config), &record);
+
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
+        target_share(where, report);
+        r = verify_describe(id, d, report);
+        return r < 0 ? r : save(m, config->name, record, RECORD_MOUNTED, id, report);
+}
+
+/* Its file may name another target by now: one volume is mounted once. */
+static int check_not_elsewhere(const Mounter *m, const VolumeConfig *config, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+
+        if (record_load(m->records, config->name, &record) < 0 || record->phase != RECORD_MOUNTED ||
+            streq(record->target, config->where) || mountinfo_read_self(&info) < 0)
+                return 0;
+        e = mountinfo_find_id(info, record->mount_id);
+        if (!e || !streq(e->target, record->target))
+                return 0;
+        return report_fail(report, "AlreadyMounted", STEP_TARGET, EBUSY,
+                           "%s is mounted on %s; unmount it there before it is mounted on %s",
+                           config->name, record->target, config->where);
+}
+
+int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
+                  Report *report)
+{
+        _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
+        int id, r;
+
+        if (!config->where)
+                return report_fail(report, "NotSupported", STEP_TARGET, EINVAL,
+                                   "%s says Where=none: there is nothing to mount", config->path);
+        r = check_not_elsewhere(m, config, report);
+        if (r < 0)
+                return r;
+        progress(m, STEP_PROBE);
+        r = open_device(config, devnum, diskseq, &b, report);
+        if (r < 0)
+                return r;
+        progress(m, STEP_TARGET);
+        r = find_existing(config->where, b.device, &id);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_TARGET, r,
+                                   "Cannot read mountinfo: %s", strerror(-r));
+        return r > 0 ? adopt(m, config, config->where, b.device, id, report)
+                     : mount_on_target(m, config, &b, report);
+}
+
+/* Whether the record says that the mount ID is ours, and of just this incarnation of the device. */
+static bool is_recorded(const Record *record, const Device *d, int id)
+{
+        return record && record->phase == RECORD_MOUNTED && record->mount_id == id &&
+               record->devnum == d->devnum && record->diskseq == d->diskseq;
+}
+
+int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
+                  Report *report)
+{
+        _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
+        _cleanup_(record_freep) Record *record = NULL;
+        const char *where;
+        int id, r;
+
+        r = record_load(m->records, config->name, &record);
+        if (r == -ENOMEM)
+                return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
+        where = record && record->phase != RECORD_UNMOUNTED ? record->target : config->where;
+        r = blockdev_open(devnum, diskseq, &b, report);
+        if (r < 0)
+                return r;
+        r = where ? find_existing(where, b.device, &id) : 0;
+        if (r <= 0)
+                return report_fail(report, "NotMounted", STEP_VERIFY, r < 0 ? r : EINVAL,
+                                   "%s is not mounted on %s", b.device->node,
+                                   where ? where : "anything");
+        if (!is_recorded(record, b.device, id)) {
+                r = blockdev_probe(&b, report);
+                if (r >= 0)
+                        r = check_device(config, b.device, report);
+                if (r < 0)
+                        return r;
+        }
+        return adopt(m, config, where, b.device, id, report);
+}
+
+static int detach(const char *name, const Record *record, bool lazy, Report *report)
+{
+        _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
+        int r = target_open_existing(record->target, &target);
+
+        if (r >= 0)
+                r = mount_detach(target.parent_fd, target.name, record->mount_id,
+                                 lazy ? MNT_DETACH : 0);
+        if (r == -EBUSY)
+                return report_fail(report, "Busy", STEP_UNMOUNT, r,
+                                   "%s is in use; it stays mounted", record->target);
+        /* Not mounted any more, or something else is there: then ours is gone. */
+        if (r == -EINVAL || r == -ESTALE || r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
+                                   "Cannot unmount %s of %s: %s", record->target, name,
+                                   strerror(-r));
+        return 0;
+}
+
+int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        int r = record_load(m->records, name, &record);
+
+        if (r < 0)
+                return report_fail(report, "NotMounted", STEP_UNMOUNT, r,
+                                   "There is no record of a mount of %s", name);
+        progress(m, STEP_UNMOUNT);
+        if (record->phase == RECORD_MOUNTED) {
+                r = detach(name, record, lazy, report);
+                if (r < 0)
+                        return r;
+        }
+        if (record->directory_made)
+                target_remove(record->target);
+        record->directory_made = false;
+        return save(m, name, record, RECORD_UNMOUNTED, 0, report);
+}
+
+/* Whether a mount that was about to be made by a child that died was made after all. */
+static bool was_mounted(const Record *record)
+{
+        _cleanup_(hotplug_event_done) HotplugEvent e = { 0 };
+        int id;
+
+        return hotplug_lookup(record->devnum, &e) == 0 && e.device->diskseq == record->diskseq &&
+               find_existing(record->target, e.device, &id) > 0;
+}
+
+void mounter_tidy(const Mounter *m, const char *name)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+
+        helper_clean(m->staging, name);
+        if (record_load(m->records, name, &record) < 0 || record->phase != RECORD_MOUNTING)
+                return;
+        if (was_mounted(record))
+                return; /* wslbared sees it, and has it adopted */
+        if (record->directory_made)
+                target_remove(record->target);
+        (void)record_remove(m->records, name);
+}
+
+void mounter_tidy_all(const Mounter *m)
+{
+        DIR *d = opendir(m->records);
+        struct dirent *e;
+
+        if (!d)
+                return;
+        while ((e = readdir(d)))
+                if (volume_name_is_valid(e->d_name))
+                        mounter_tidy(m, e->d_name);
+        closedir(d);
+}
+
+void mounter_share(const Config *config)
+{
+        for (size_t i = 0; i < config->n_volumes; i++)
+                if (config->volumes[i]->where)
+                        target_share(config->volumes[i]->where, NULL);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "report.h"
+
+/* The acts themselves, from an open device to a verified mount and back. Each runs in a child of
+ * its own, may hang, may be killed at any point, and leaves a record that tells whoever comes next
+ * what to do. Each returns 0, or -errno with the failure in the report. */
+
+typedef void (*MounterProgress)(FailureStep step, void *userdata);
+
+typedef struct Mounter {
+        const char *records; /* directory */
+        const char *staging; /* directory */
+        MounterProgress progress;
+        void *userdata;
+} Mounter;
+
+/* Reports what the device holds. */
+int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report);
+
+/* Mounts the device as CONFIG says, provided that it is one that CONFIG means. A mount that is
+ * already just that is adopted. */
+int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
+                  Report *report);
+
+/* Takes a mount that exists, of the device on CONFIG's or the record's target, into the record. */
+int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
+                  Report *report);
+
+/* Unmounts what the record of NAME says, removes the directory if we made it, and notes that it is
+ * unmounted by intent. Where it is not mounted any more, does the rest. */
+int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report);
+
+/* Ends what a killed child or a crash left half done for NAME: a directory made for a mount that
+ * never came, a helper's mount, a record of nothing. A mount that was made stays, to be adopted. */
+void mounter_tidy(const Mounter *m, const char *name);
+
+/* Same, for every name that has a record. */
+void mounter_tidy_all(const Mounter *m);
+
+/* Makes the mounts that will hold the configured mount points shared, so that namespaces made from
+ * now on follow. */
+void mounter_share(const Config *config);

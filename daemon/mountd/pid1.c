@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "macro.h"
+#include "pid1.h"
+#include "text.h"
+
+#define PID1_ADDRESS "unix:path=/run/systemd/private"
+#define SERVICE "org.freedesktop.systemd1"
+#define OBJECT "/org/freedesktop/systemd1"
+#define INTERFACE "org.freedesktop.systemd1.Manager"
+
+/* Results may come before the reply that names the job, so all are kept until it is known. */
+typedef struct JobWait {
+        char **results; /* path, result, path, result, … */
+        bool oom;
+} JobWait;
+
+static int open_pid1(sd_bus **ret)
+{
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r = sd_bus_new(&bus);
+
+        if (r >= 0)
+                r = sd_bus_set_address(bus, PID1_ADDRESS);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, true);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        JobWait *wait = userdata;
+        const char *path, *result;
+
+        if (sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) < 0)
+                return 0;
+        if (strv_push(&wait->results, path) < 0 || strv_push(&wait->results, result) < 0)
+                wait->oom = true;
+        return 0;
+}
+
+static const char *find_result(const JobWait *wait, const char *job)
+{
+        for (char **p = wait->results; p && p[0] && p[1]; p += 2)
+                if (streq(p[0], job))
+                        return p[1];
+        return NULL;
+}
+
+static int wait_for_job(sd_bus *bus, JobWait *wait, const char *job, const char **ret)
+{
+        for (;;) {
+                const char *result = find_result(wait, job);
+                int r;
+
+                if (result) {
+                        *ret = result;
+                        return 0;
+                }
+                if (wait->oom)
+                        return -ENOMEM;
+                r = sd_bus_process(bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(bus, UINT64_MAX); /* mountd's deadline ends us */
+                if (r < 0)
+                        return r;
+        }
+}
+
+static int result_to_error(const char *result)
+{
+        if (streq(result, "done") || streq(result, "skipped"))
+                return 0;
+        return streq(result, "timeout") ? -ETIMEDOUT : -ECHILD;
+}
+
+/* Sends CALL, whose reply is a job's path, and waits for that job. */
+static int call_and_wait(sd_bus *bus, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_slot *slot = NULL;
+        JobWait wait = { 0 };
+        const char *job, *result;
+        int r;
+
+        r = sd_bus_match_signal(bus, &slot, NULL, OBJECT, INTERFACE, "JobRemoved", on_job_removed,
+                                &wait);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, 0, &error, &reply);
+        if (sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
+                r = -ENOENT;
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0)
+                r = wait_for_job(bus, &wait, job, &result);
+        if (r >= 0)
+                r = result_to_error(result);
+        sd_bus_slot_unref(slot);
+        strv_free(wait.results);
+        return r;
+}
+
+static int start_or_stop(const char *method, const char *unit)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r = open_pid1(&bus);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(bus, &call, SERVICE, OBJECT, INTERFACE, method);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", unit, "replace");
+        if (r >= 0)
+                r = call_and_wait(bus, call);
+        return r;
+}
+
+int pid1_load_module(const char *module)
+{
+        _cleanup_free_ char *unit = text_format("modprobe@%s.service", module);
+
+        return unit ? start_or_stop("StartUnit", unit) : -ENOMEM;
+}
+
+int pid1_stop(const char *unit)
+{
+        int r = start_or_stop("StopUnit", unit);
+
+        return r == -ENOENT ? 0 : r;
+}
+
+static int append_exec(sd_bus_message *m, const char *const *argv)
+{
+        int r = sd_bus_message_open_container(m, 'r', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "ExecStart");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(sasb)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sasb)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'r', "sasb");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", argv[0]);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, (char **)argv);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", 0);
+        for (int i = 0; r >= 0 && i < 4; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int append_properties(sd_bus_message *m, const Pid1Command *c)
+{
+        int r = sd_bus_message_open_container(m, 'a', "(sv)");
+
+        if (r >= 0)
+                /* No default dependencies, and left alone by isolate: it lives until PID 1 unmounts
+                 * what it serves, which at power-off is after all services. */
+                r = sd_bus_message_append(
+                        m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s", c->description,
+                        "Type", "s", "forking", "CollectMode", "s", "inactive-or-failed",
+                        "DefaultDependencies", "b", 0, "IgnoreOnIsolate", "b", 1,
+                        "TimeoutStartUSec", "t", c->timeout_usec, "StandardOutputFileDescriptor",
+                        "h", c->output_fd, "StandardErrorFileDescriptor", "h", c->output_fd);
+        if (r >= 0)
+                r = append_exec(m, c->argv);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int pid1_run(const Pid1Command *c)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r = open_pid1(&bus);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(bus, &call, SERVICE, OBJECT, INTERFACE,
+                                           "StartTransientUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", c->unit, "fail");
+        if (r >= 0)
+                r = append_properties(call, c);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = call_and_wait(bus, call);
+        return r;
+}

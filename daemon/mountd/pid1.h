@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+/* Requests to systemd, over its own socket, so that no dbus-daemon is needed. Each waits for the
+ * job to end: in a child only. -errno; -ENOENT or -ECONNREFUSED where systemd is not there. */
+
+/* Starts modprobe@MODULE.service. 0 says nothing about whether the module is there then. */
+int pid1_load_module(const char *module);
+
+typedef struct Pid1Command {
+        const char *unit; /* name of the transient service */
+        const char *description;
+        const char *const *argv; /* argv[0] is the absolute path */
+        uint64_t timeout_usec;   /* for the start */
+        int output_fd;           /* standard output and error */
+} Pid1Command;
+
+/* Runs a command that stays behind in a service of its own once it has started (Type=forking),
+ * outside mountd's sandbox and life. 0; -ECHILD: it failed, and its output says why; -ETIMEDOUT. */
+int pid1_run(const Pid1Command *command);
+
+/* Stops UNIT. 0 also when it is not there. */
+int pid1_stop(const char *unit);

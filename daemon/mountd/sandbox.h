@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "probe.h"
+
+/* The probing child: a process that holds the device's read-only descriptor and nothing else, no
+ * capability, no other file, no socket, little memory and time, and reads the superblock. The one
+ * home of libseccomp. */
+
+/* probe_fd() in such a child. 0; -errno of the reading; -EPROTO: the child died or what it said is
+ * not of the right form. */
+int sandbox_probe(int fd, int disk_fd, unsigned part_number, ProbeResult *ret);
+
+/* What the child does first, for the test that shows what is then impossible: gives up everything
+ * but the KEEP descriptors (ascending, at most 8), which become 0, 1, 2, …, and of which the last
+ * may be written to. 0, -errno. */
+int sandbox_enter(const int *keep, unsigned n_keep);

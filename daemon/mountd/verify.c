@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/btrfs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "macro.h"
+#include "missing.h"
+#include "mountinfo.h"
+#include "text.h"
+#include "verify.h"
+
+static int fail(Report *report, const char *target, const char *what)
+{
+        return report_fail(
+                report, "MountFailed", STEP_VERIFY, EUCLEAN,
+                "What is mounted on %s is not what was asked for: %s; it was unmounted again",
+                target, what);
+}
+
+/* The device number of a btrfs mount is its own and says nothing of the disk; its UUID does. */
+static bool btrfs_has_uuid(const MountEntry *e, const char *uuid)
+{
+        struct btrfs_ioctl_fs_info_args info = { 0 };
+        _cleanup_close_ int fd = open(e->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        const __u8 *id = info.fsid;
+        char text[37];
+
+        if (fd < 0 || ioctl(fd, BTRFS_IOC_FS_INFO, &info) < 0)
+                return false;
+        (void)snprintf(text, sizeof(text),
+                       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                       id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10],
+                       id[11], id[12], id[13], id[14], id[15]);
+        return streq_ptr(text, uuid);
+}
+
+static bool is_device(const MountEntry *e, const Device *d)
+{
+        if (!mount_entry_is_device(e, d))
+                return false;
+        return !streq(e->type, "btrfs") || btrfs_has_uuid(e, d->uuid);
+}
+
+static bool has_word(const char *options, const char *word)
+{
+        size_t n = strlen(word);
+
+        for (const char *p = options; (p = strstr(p, word)); p += n)
+                if ((p == options || p[-1] == ',') && (p[n] == ',' || p[n] == '\0'))
+                        return true;
+        return false;
+}
+
+/* The attribute that was asked for and is not in force; NULL when all are. */
+static const char *missing_attribute(const MountEntry *e, const MountOptions *options)
+{
+        static const struct {
+                uint64_t attribute;
+                const char *word;
+        } rows[] = {
+                { MOUNT_ATTR_RDONLY, "ro" },       { MOUNT_ATTR_NOSUID, "nosuid" },
+                { MOUNT_ATTR_NODEV, "nodev" },     { MOUNT_ATTR_NOEXEC, "noexec" },
+                { MOUNT_ATTR_NOATIME, "noatime" }, { MOUNT_ATTR_NODIRATIME, "nodiratime" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if ((options->attr_set & rows[i].attribute) && !has_word(e->options, rows[i].word))
+                        return rows[i].word;
+        return NULL;
+}
+
+static void warn_of_missing(const MountEntry *e, const MountOptions *options, Report *report)
+{
+        _cleanup_free_ char *in_force = mount_entry_options(e);
+        _cleanup_(strv_freep) char **missing = NULL;
+
+        if (!in_force || mount_options_missing(options, in_force, &missing) < 0)
+                return;
+        for (char **word = missing; word && *word; word++)
+                report_add(report, "Warnings",
+                           "The option %s does not show among those in force on %s; the filesystem "
+                           "may "
+                           "have it as its default, or be mounted elsewhere with other options",
+                           *word, e->target);
+}
+
+static int describe(const MountEntry *e, const Device *d, Report *report)
+{
+        _cleanup_free_ char *options = mount_entry_options(e);
+        const struct {
+                const char *key;
+                const char *value;
+        } rows[] = {
+                { "Node", d->node },     { "UUID", d->uuid },
+                { "Label", d->label },   { "Type", d->type ? d->type : e->type },
+                { "Target", e->target }, { "Options", options },
+        };
+
+        if (!options)
+                return report_fail(report, "MountFailed", STEP_VERIFY, ENOMEM, "Out of memory");
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (rows[i].value)
+                        report_add(report, rows[i].key, "%s", rows[i].value);
+        report_add(report, "DeviceNumber", "%" PRIu64, (uint64_t)d->devnum);
+        report_add(report, "DiskSequence", "%" PRIu64, d->diskseq);
+        report_add(report, "MountId", "%d", e->id);
+        report_add(report, "ReadOnly", "%s", mount_entry_is_read_only(e) ? "yes" : "no");
+        return 0;
+}
+
+static int find(int id, Mountinfo **ret_info, const MountEntry **ret_entry, Report *report)
+{
+        int r = mountinfo_read_self(ret_info);
+
+        *ret_entry = r >= 0 ? mountinfo_find_id(*ret_info, id) : NULL;
+        if (!*ret_entry)
+                return report_fail(report, "MountFailed", STEP_VERIFY, r < 0 ? r : ENOENT,
+                                   "The mount is gone as soon as it was made");
+        return 0;
+}
+
+int verify_describe(int id, const Device *d, Report *report)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        int r = find(id, &info, &e, report);
+
+        return r < 0 ? r : describe(e, d, report);
+}
+
+int verify_mount(int id, const Device *d, const char *target, const MountOptions *options,
+                 Report *report)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        const char *word;
+        int r = find(id, &info, &e, report);
+
+        if (r < 0)
+                return r;
+        if (!streq(e->target, target))
+                return fail(report, target, "it is somewhere else");
+        if (!is_device(e, d))
+                return fail(report, target, "it is another device");
+        word = missing_attribute(e, options);
+        if (word)
+                return fail(report, target, word);
+        warn_of_missing(e, options, report);
+        return describe(e, d, report);
+}

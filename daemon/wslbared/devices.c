@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "devices.h"
+#include "macro.h"
+
+struct Devices {
+        Seen **seen;
+        size_t n;
+        uint64_t generation;
+};
+
+static Seen *seen_free(Seen *s)
+{
+        if (!s)
+                return NULL;
+        mountd_call_free(s->probe);
+        device_free(s->device);
+        free(s);
+        return NULL;
+}
+
+int devices_new(Devices **ret)
+{
+        *ret = calloc(1, sizeof(**ret));
+        return *ret ? 0 : -ENOMEM;
+}
+
+Devices *devices_free(Devices *d)
+{
+        if (!d)
+                return NULL;
+        for (size_t i = 0; i < d->n; i++)
+                seen_free(d->seen[i]);
+        free(d->seen);
+        free(d);
+        return NULL;
+}
+
+size_t devices_count(const Devices *d)
+{
+        return d->n;
+}
+
+Seen *devices_get(const Devices *d, size_t i)
+{
+        return d->seen[i];
+}
+
+Seen *devices_find(const Devices *d, dev_t devnum)
+{
+        for (size_t i = 0; i < d->n; i++)
+                if (d->seen[i]->device->devnum == devnum)
+                        return d->seen[i];
+        return NULL;
+}
+
+Seen *devices_find_same(const Devices *d, dev_t devnum, uint64_t diskseq)
+{
+        Seen *s = devices_find(d, devnum);
+
+        return s && s->device->diskseq == diskseq ? s : NULL;
+}
+
+static int add(Devices *d, Seen **ret)
+{
+        Seen **grown = reallocarray(d->seen, d->n + 1, sizeof(*grown));
+        Seen *s;
+
+        if (!grown)
+                return -ENOMEM;
+        d->seen = grown;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        d->seen[d->n++] = s;
+        *ret = s;
+        return 0;
+}
+
+static Device *remove_seen(Devices *d, Seen *s)
+{
+        Device *old = TAKE_PTR(s->device);
+
+        for (size_t i = 0; i < d->n; i++)
+                if (d->seen[i] == s) {
+                        d->seen[i] = d->seen[--d->n];
+                        break;
+                }
+        seen_free(s);
+        return old;
+}
+
+static bool same_content(const Device *a, const Device *b)
+{
+        return a->content == b->content && streq_ptr(a->uuid, b->uuid) &&
+               streq_ptr(a->type, b->type);
+}
+
+int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint64_t now_usec,
+                  Device **ret_old)
+{
+        Seen *s = devices_find(d, e->devnum);
+        Device *old = NULL;
+        int r;
+
+        if (s && e->seqnum != 0 && e->seqnum <= s->seqnum)
+                return DEVICES_NOTHING;
+        if (e->gone) {
+                if (!s)
+                        return DEVICES_NOTHING;
+                *ret_old = remove_seen(d, s);
+                return DEVICES_GONE;
+        }
+        if (!s) {
+                r = add(d, &s);
+                if (r < 0)
+                        return r;
+        }
+        old = s->device;
+        s->device = TAKE_PTR(e->device);
+        if (e->seqnum != 0) /* what was enumerated has none */
+                s->seqnum = e->seqnum;
+        s->event_usec = now_usec;
+        s->probe = mountd_call_free(s->probe);
+        s->knowledge = e->settled ? SEEN_SETTLED : unsettled_is;
+        if (!old || !device_same(old, s->device) || !same_content(old, s->device))
+                s->generation = ++d->generation;
+        *ret_old = old;
+        return DEVICES_CHANGED;
+}
+
+static int replace(char **field, const char *value)
+{
+        char *copy = value ? strdup(value) : NULL;
+
+        if (value && !copy)
+                return -ENOMEM;
+        free(*field);
+        *field = copy;
+        return 0;
+}
+
+int devices_set_content(Seen *s, const MountdResult *r)
+{
+        Device *d = s->device;
+        const struct {
+                char **field;
+                const char *value;
+        } rows[] = {
+                { &d->uuid, r->uuid },
+                { &d->label, r->label },
+                { &d->type, r->type },
+                { &d->part_uuid, r->part_uuid },
+                { &d->part_label, r->part_label },
+                { &d->disk_guid, r->disk_guid },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (replace(rows[i].field, rows[i].value) < 0)
+                        return -ENOMEM;
+        d->content = r->content <= DEVICE_CONTENT_AMBIVALENT ? (DeviceContent)r->content
+                                                             : DEVICE_CONTENT_UNKNOWN;
+        s->knowledge = SEEN_SETTLED;
+        return 0;
+}

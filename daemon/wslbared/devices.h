@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hotplug.h"
+#include "mountd-client.h"
+
+/* The table of block devices that are there, as events made it. */
+
+typedef enum SeenKnowledge {
+        SEEN_UNSETTLED, /* udev has not looked yet, and will */
+        SEEN_UNKNOWN,   /* udev will not look: what it holds has to be probed, if anybody wants to
+                           know */
+        SEEN_PROBING,
+        SEEN_SETTLED,
+} SeenKnowledge;
+
+typedef struct Devices Devices;
+
+typedef struct Seen {
+        Device *device;
+        uint64_t seqnum;     /* of the latest event */
+        uint64_t generation; /* changes when another disk, or another content, is under this number
+                              */
+        uint64_t event_usec; /* when it came, CLOCK_MONOTONIC */
+        SeenKnowledge knowledge;
+        MountdCall *probe;
+        void *manager; /* for the probe's callback */
+} Seen;
+
+int devices_new(Devices **ret);
+Devices *devices_free(Devices *d);
+
+size_t devices_count(const Devices *d);
+Seen *devices_get(const Devices *d, size_t i);
+Seen *devices_find(const Devices *d, dev_t devnum);
+/* NULL also when DEVNUM is another disk by now. */
+Seen *devices_find_same(const Devices *d, dev_t devnum, uint64_t diskseq);
+
+typedef enum DevicesChange {
+        DEVICES_NOTHING, /* a copy, or late: this event or a newer one was seen before */
+        DEVICES_CHANGED,
+        DEVICES_GONE,
+} DevicesChange;
+
+/* Takes over what E says (and E->device). *ret_old is what was known under its number before, now
+ * the caller's; NULL nothing. Where nobody settled what the device holds, its knowledge becomes
+ * UNSETTLED_IS. -ENOMEM, or a DevicesChange. */
+int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint64_t now_usec,
+                  Device **ret_old);
+
+/* Says what a probe found. */
+int devices_set_content(Seen *s, const MountdResult *r);

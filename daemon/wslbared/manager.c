@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "log.h"
+#include "macro.h"
+#include "manager.h"
+#include "monitor.h"
+#include "notify.h"
+#include "text.h"
+
+/* How long READY may wait for the devices that are there at the start: WSL gives the whole boot ten
+ * seconds. */
+#define READY_MAX_USEC (3 * USEC_PER_SEC)
+
+struct Manager {
+        sd_event *event;
+        ManagerOptions options;
+        Config *config; /* of the latest load, for its problems */
+        Volume **volumes;
+        size_t n_volumes;
+        Devices *devices;
+        Monitor *monitor;
+        MountdClient *mountd;
+
+        int mounts_fd;
+        sd_event_source *mounts_io;
+        Mountinfo *mounts;
+
+        sd_event_source *round;
+        sd_event_source *ready_timer;
+        bool is_ready;
+        char *status; /* as systemd was told */
+};
+
+sd_event *manager_event(const Manager *m)
+{
+        return m->event;
+}
+
+MountdClient *manager_mountd(const Manager *m)
+{
+        return m->mountd;
+}
+
+const Devices *manager_devices(const Manager *m)
+{
+        return m->devices;
+}
+
+const Mountinfo *manager_mounts(const Manager *m)
+{
+        return m->mounts;
+}
+
+const Config *manager_config(const Manager *m)
+{
+        return m->config;
+}
+
+bool manager_is_ready(const Manager *m)
+{
+        return m->is_ready;
+}
+
+uint64_t manager_now(const Manager *m)
+{
+        uint64_t now = 0;
+
+        (void)sd_event_now(m->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+void manager_wake(Manager *m)
+{
+        (void)sd_event_source_set_enabled(m->round, SD_EVENT_ONESHOT);
+}
+
+void manager_volume_changed(Manager *m)
+{
+        manager_wake(m); /* the round ends with the status */
+}
+
+Volume *manager_find_volume(const Manager *m, const char *name)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (streq(m->volumes[i]->config->name, name))
+                        return m->volumes[i];
+        return NULL;
+}
+
+static void mark_all(Manager *m)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                m->volumes[i]->dirty = true;
+        manager_wake(m);
+}
+
+static void mark_for(Manager *m, const Device *d)
+{
+        for (size_t i = 0; d && i < m->n_volumes; i++)
+                if (volume_cares_for(m->volumes[i], d))
+                        m->volumes[i]->dirty = true;
+        manager_wake(m);
+}
+
+/* Telling systemd. */
+
+static char *list_state(const Manager *m, VolumeState state, char *so_far)
+{
+        bool first = true;
+
+        for (size_t i = 0; so_far && i < m->n_volumes; i++) {
+                char *longer;
+
+                if (m->volumes[i]->state != state)
+                        continue;
+                if (first)
+                        longer = text_format("%s, %s: %s", so_far, volume_state_to_string(state),
+                                             m->volumes[i]->config->name);
+                else
+                        longer = text_format("%s %s", so_far, m->volumes[i]->config->name);
+                first = false;
+                free(so_far);
+                so_far = longer;
+        }
+        return so_far;
+}
+
+/* "3 of 4 mounted, absent: backup" */
+static char *describe(const Manager *m)
+{
+        size_t n_mounted = 0;
+        char *text;
+
+        for (size_t i = 0; i < m->n_volumes; i++)
+                n_mounted += m->volumes[i]->state == VOLUME_MOUNTED;
+        if (m->n_volumes == 0)
+                return strdup("No volumes are configured");
+        text = text_format("%zu of %zu mounted", n_mounted, m->n_volumes);
+        for (VolumeState s = VOLUME_ABSENT; s <= VOLUME_FAILED; s++)
+                if (s != VOLUME_MOUNTED)
+                        text = list_state(m, s, text);
+        return text;
+}
+
+static void tell_status(Manager *m)
+{
+        char *status = describe(m);
+
+        if (!status || streq_ptr(status, m->status)) {
+                free(status);
+                return;
+        }
+        free(m->status);
+        m->status = status;
+        notify_status(status);
+}
+
+static void become_ready(Manager *m)
+{
+        m->is_ready = true;
+        m->ready_timer = sd_event_source_disable_unref(m->ready_timer);
+        notify_ready(m->status ? m->status : "");
+}
+
+static int on_ready_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        log_notice("Not everything that was there at the start came to rest in %u s; going on",
+                   (unsigned)(READY_MAX_USEC / USEC_PER_SEC));
+        become_ready(m);
+        return 0;
+}
+
+static bool is_at_rest(const Manager *m)
+{
+        if (!mountd_client_is_connected(m->mountd))
+                return false;
+        for (size_t i = 0; i < devices_count(m->devices); i++) {
+                SeenKnowledge k = devices_get(m->devices, i)->knowledge;
+
+                if (k == SEEN_UNSETTLED || k == SEEN_PROBING)
+                        return false;
+        }
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (!volume_is_at_rest(m->volumes[i]))
+                        return false;
+        return true;
+}
+
+/* Devices whose content nobody told. */
+
+static bool is_wanted(const Manager *m, const Device *d)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (match_device_but_content(&m->volumes[i]->config->match, d))
+                        return true;
+        return false;
+}
+
+static void on_probed(const MountdResult *r, void *userdata)
+{
+        Seen *s = userdata;
+        Manager *m = s->manager;
+        const LogContext about = { NULL, s->device->node };
+
+        s->probe = mountd_call_free(s->probe);
+        s->knowledge = r->lost ? SEEN_UNKNOWN : SEEN_SETTLED;
+        if (r->error && !r->lost)
+                log_full(LOG_NOTICE, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
+                         r->message);
+        else if (!r->lost && devices_set_content(s, r) < 0)
+                log_oom();
+        mark_for(m, s->device);
+}
+
+static void probe_unknown(Manager *m)
+{
+        for (size_t i = 0; i < devices_count(m->devices); i++) {
+                Seen *s = devices_get(m->devices, i);
+                const Device *d = s->device;
+
+                if (s->knowledge != SEEN_UNKNOWN || d->size == 0 || !is_wanted(m, d))
+                        continue;
+                s->manager = m;
+                if (mountd_client_probe(m->mountd, d->devnum, d->diskseq, on_probed, s,
+                                        &s->probe) >= 0)
+                        s->knowledge = SEEN_PROBING;
+        }
+}
+
+/* The round. */
+
+static void read_mounts(Manager *m)
+{
+        Mountinfo *mounts;
+        int r = mountinfo_read(m->mounts_fd, &mounts);
+
+        if (r < 0) {
+                (void)log_error(r, "Cannot read mountinfo: %s", strerror(-r));
+                return;
+        }
+        mountinfo_free(m->mounts);
+        m->mounts = mounts;
+}
+
+static int on_round(sd_event_source *s, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (!mountd_client_is_connected(m->mountd))
+                return 0; /* without it nothing is known of mounts; it wakes us */
+        read_mounts(m);
+        if (!m->mounts)
+                return 0;
+        probe_unknown(m);
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (m->volumes[i]->dirty)
+                        volume_reconcile(m->volumes[i]);
+        tell_status(m);
+        if (!m->is_ready && m->ready_timer && is_at_rest(m))
+                become_ready(m);
+        return 0;
+}
+
+/* Devices. */
+
+void manager_device_event(Manager *m, HotplugEvent *e)
+{
+        _cleanup_(device_freep) Device *old = NULL;
+        SeenKnowledge unsettled = SEEN_UNKNOWN;
+        int r;
+
+        if (m->monitor && monitor_source(m->monitor) == HOTPLUG_UDEV)
+                unsettled = SEEN_UNSETTLED;
+        r = devices_apply(m->devices, e, unsettled, manager_now(m), &old);
+        if (r < 0)
+                (void)log_error(r, "Cannot take note of a device: %s", strerror(-r));
+        if (r <= DEVICES_NOTHING)
+                return;
+        mark_for(m, old);
+        if (r == DEVICES_CHANGED)
+                mark_for(m, devices_find(m->devices, e->devnum)->device);
+}
+
+static void on_device(HotplugEvent *e, void *userdata)
+{
+        manager_device_event(userdata, e);
+}
+
+static void on_udev_is_idle(void *userdata)
+{
+        Manager *m = userdata;
+
+        for (size_t i = 0; i < devices_count(m->devices); i++) {
+                Seen *s = devices_get(m->devices, i);
+
+                if (s->knowledge != SEEN_UNSETTLED)
+                        continue;
+                s->knowledge = SEEN_UNKNOWN;
+                mark_for(m, s->device);
+        }
+}
+
+static bool has_unsettled(const Manager *m)
+{
+        for (size_t i = 0; i < devices_count(m->devices); i++)
+                if (devices_get(m->devices, i)->knowledge == SEEN_UNSETTLED)
+                        return true;
+        return false;
+}
+
+/* mountd. */
+
+static int on_mounts(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+        mark_all(userdata);
+        return 0;
+}
+
+static void drop_mounts(Manager *m)
+{
+        m->mounts_io = sd_event_source_disable_unref(m->mounts_io);
+        m->mounts_fd = close_fd(m->mounts_fd);
+}
+
+static void on_connected(int fd, void *userdata)
+{
+        Manager *m = userdata;
+        int r;
+
+        drop_mounts(m);
+        m->mounts_fd = fd;
+        r = sd_event_add_io(m->event, &m->mounts_io, fd, EPOLLPRI, on_mounts, m);
+        if (r == -EPERM)
+                log_debug("The view of the mounts is a plain file, and is read at every look only");
+        else if (r < 0)
+                (void)log_error(r, "Cannot watch mounts: %s", strerror(-r));
+        mark_all(m);
+}
+
+static void on_disconnected(void *userdata)
+{
+        Manager *m = userdata;
+
+        log_notice("wslbare-mountd went away; connecting again");
+        drop_mounts(m);
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_forget_call(m->volumes[i]);
+        mark_all(m);
+}
+
+static void on_progress(const char *name, FailureStep step, void *userdata)
+{
+        log_debug("%s: at step %s", name, failure_step_to_string(step));
+}
+
+int manager_attach_mountd(Manager *m, int fd)
+{
+        return mountd_client_attach(m->mountd, fd);
+}
+
+/* Configuration. */
+
+static void log_problems(const Config *config)
+{
+        for (size_t i = 0; i < config->n_problems; i++) {
+                const ConfigProblem *p = &config->problems[i];
+                int level = p->severity == PROBLEM_ERROR ? LOG_ERR : LOG_WARNING;
+
+                if (p->line > 0)
+                        log_full(level, 0, NULL, "%s:%u: %s", p->file, p->line, p->text);
+                else
+                        log_full(level, 0, NULL, "%s: %s", p->file, p->text);
+        }
+}
+
+static int add_volume(Manager *m, VolumeConfig *config)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        Volume **grown;
+        int r = record_load(m->options.records, config->name, &record);
+
+        if (r < 0 && r != -ENOENT)
+                log_warning("The record of %s in %s cannot be read: %s", config->name,
+                            m->options.records, strerror(-r));
+        grown = reallocarray(m->volumes, m->n_volumes + 1, sizeof(*grown));
+        if (!grown) {
+                volume_config_free(config);
+                return -ENOMEM;
+        }
+        m->volumes = grown;
+        r = volume_new(m, config, record, &m->volumes[m->n_volumes]);
+        if (r >= 0)
+                m->n_volumes++;
+        return r;
+}
+
+static void remove_volume(Manager *m, size_t i)
+{
+        Volume *v = m->volumes[i];
+        const LogContext about = { v->config->name, v->device };
+
+        if (v->mount)
+                log_full(LOG_NOTICE, 0, &about,
+                         "%s is not configured any more; it stays mounted on %s", v->config->name,
+                         v->mount->target);
+        volume_free(v);
+        memmove(m->volumes + i, m->volumes + i + 1, (m->n_volumes - i - 1) * sizeof(*m->volumes));
+        m->n_volumes--;
+}
+
+/* Volumes whose file went, or went bad. */
+static void drop_missing(Manager *m, const Config *config)
+{
+        for (size_t i = m->n_volumes; i > 0; i--) {
+                Volume *v = m->volumes[i - 1];
+
+                if (config_find(config, v->config->name))
+                        continue;
+                if (config_has_error(config, v->config->name))
+                        v->config_is_bad = true;
+                else
+                        remove_volume(m, i - 1);
+        }
+}
+
+static int compare_volumes(const void *a, const void *b)
+{
+        return strcmp((*(Volume *const *)a)->config->name, (*(Volume *const *)b)->config->name);
+}
+
+/* Takes the volumes out of CONFIG, whose problems remain. */
+static int take_volumes(Manager *m, Config *config)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < config->n_volumes; i++) {
+                VolumeConfig *c = TAKE_PTR(config->volumes[i]);
+                Volume *v = manager_find_volume(m, c->name);
+
+                if (v)
+                        volume_set_config(v, c);
+                else if (r >= 0)
+                        r = add_volume(m, c);
+                else
+                        volume_config_free(c);
+        }
+        config->n_volumes = 0;
+        if (m->n_volumes > 0)
+                qsort(m->volumes, m->n_volumes, sizeof(*m->volumes), compare_volumes);
+        return r;
+}
+
+int manager_load(Manager *m)
+{
+        _cleanup_(config_freep) Config *config = NULL;
+        int r = config_load(&m->options.config, &config);
+
+        if (r < 0)
+                return r;
+        log_problems(config);
+        drop_missing(m, config);
+        r = take_volumes(m, config);
+        config_free(m->config);
+        m->config = TAKE_PTR(config);
+        mark_all(m);
+        return r;
+}
+
+void manager_reload(Manager *m)
+{
+        int r;
+
+        notify_reloading();
+        log_info("Reloading the configuration");
+        r = manager_load(m);
+        if (r < 0)
+                (void)log_error(r, "Cannot reload: %s; what was in force stays", strerror(-r));
+        free(m->status);
+        m->status = describe(m);
+        notify_ready(m->status ? m->status : "");
+}
+
+/* Life. */
+
+int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
+{
+        _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->event = sd_event_ref(event);
+        m->options = *options;
+        m->mounts_fd = -1;
+        r = devices_new(&m->devices);
+        if (r >= 0) {
+                const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
+                                                      m };
+
+                r = mountd_client_new(event, &handler, &m->mountd);
+        }
+        if (r >= 0)
+                r = sd_event_add_defer(event, &m->round, on_round, m);
+        /* After all that is waiting was read, so that a burst is one round. */
+        if (r >= 0)
+                r = sd_event_source_set_priority(m->round, SD_EVENT_PRIORITY_IDLE);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+int manager_start(Manager *m)
+{
+        const MonitorHandler handler = { on_device, on_udev_is_idle, m };
+        int r = manager_load(m);
+
+        if (r < 0)
+                return r;
+        mountd_client_connect(m->mountd);
+        r = monitor_new(m->event, &handler, &m->monitor);
+        if (r < 0)
+                return log_error(r, "Cannot listen to device events: %s", strerror(-r));
+        r = monitor_enumerate(m->monitor);
+        if (r < 0)
+                return log_error(r, "Cannot enumerate devices: %s", strerror(-r));
+        if (has_unsettled(m))
+                r = monitor_watch_udev(m->monitor);
+        if (r >= 0)
+                r = sd_event_add_time_relative(m->event, &m->ready_timer, CLOCK_MONOTONIC,
+                                               READY_MAX_USEC, 0, on_ready_timer, m);
+        return r;
+}
+
+Manager *manager_free(Manager *m)
+{
+        if (!m)
+                return NULL;
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_free(m->volumes[i]);
+        free(m->volumes);
+        devices_free(m->devices);
+        monitor_free(m->monitor);
+        mountd_client_free(m->mountd);
+        drop_mounts(m);
+        mountinfo_free(m->mounts);
+        config_free(m->config);
+        sd_event_source_disable_unref(m->round);
+        sd_event_source_disable_unref(m->ready_timer);
+        sd_event_unref(m->event);
+        free(m->status);
+        free(m);
+        return NULL;
+}

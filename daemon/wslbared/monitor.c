@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <time.h>
+
+#include "log.h"
+#include "macro.h"
+#include "monitor.h"
+
+/* Between an event's arrival at udevd and its queue file there is a moment in which it looks idle.
+ */
+#define IDLE_CHECK_USEC (100 * USEC_PER_MSEC)
+#define IDLE_CHECKS 2
+
+struct Monitor {
+        sd_event *event;
+        MonitorHandler handler;
+        Hotplug *hotplug;
+        HotplugSource source;
+        sd_event_source *io;
+        sd_event_source *idle_check;
+        unsigned n_idle;
+};
+
+HotplugSource monitor_source(const Monitor *m)
+{
+        return m->source;
+}
+
+static int on_found(HotplugEvent *e, void *userdata)
+{
+        Monitor *m = userdata;
+
+        m->handler.event(e, m->handler.userdata);
+        return 0;
+}
+
+int monitor_enumerate(Monitor *m)
+{
+        return hotplug_enumerate(m->hotplug, on_found, m);
+}
+
+static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+        Monitor *m = userdata;
+        int r;
+
+        for (;;) {
+                _cleanup_(hotplug_event_done) HotplugEvent e = { 0 };
+
+                r = hotplug_next(m->hotplug, &e);
+                if (r <= 0)
+                        break;
+                m->handler.event(&e, m->handler.userdata);
+        }
+        if (r == -ENOBUFS) {
+                log_notice("Device events were lost; looking at all devices again");
+                r = monitor_enumerate(m);
+        }
+        if (r < 0)
+                (void)log_error(r, "Cannot read device events: %s", strerror(-r));
+        return 0;
+}
+
+static int on_idle_check(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Monitor *m = userdata;
+
+        m->n_idle = hotplug_udev_is_idle() ? m->n_idle + 1 : 0;
+        if (m->n_idle < IDLE_CHECKS)
+                return monitor_watch_udev(m);
+        m->idle_check = sd_event_source_disable_unref(m->idle_check);
+        m->n_idle = 0;
+        m->handler.udev_is_idle(m->handler.userdata);
+        return 0;
+}
+
+int monitor_watch_udev(Monitor *m)
+{
+        int r;
+
+        if (m->idle_check) {
+                r = sd_event_source_set_time_relative(m->idle_check, IDLE_CHECK_USEC);
+                return r < 0 ? r : sd_event_source_set_enabled(m->idle_check, SD_EVENT_ONESHOT);
+        }
+        return sd_event_add_time_relative(m->event, &m->idle_check, CLOCK_MONOTONIC, 0, 0,
+                                          on_idle_check, m);
+}
+
+int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)
+{
+        Monitor *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->event = sd_event_ref(event);
+        m->handler = *handler;
+        m->source = hotplug_udev_is_running() ? HOTPLUG_UDEV : HOTPLUG_KERNEL;
+        r = hotplug_new(m->source, &m->hotplug);
+        if (r >= 0)
+                r = sd_event_add_io(event, &m->io, hotplug_fd(m->hotplug), EPOLLIN, on_event, m);
+        if (r < 0) {
+                monitor_free(m);
+                return r;
+        }
+        *ret = m;
+        return 0;
+}
+
+Monitor *monitor_free(Monitor *m)
+{
+        if (!m)
+                return NULL;
+        sd_event_source_disable_unref(m->io);
+        sd_event_source_disable_unref(m->idle_check);
+        hotplug_free(m->hotplug);
+        sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "hotplug.h"
+
+/* Hotplug in the loop: events first, then what is there already, both to the one handler. */
+
+typedef struct MonitorHandler {
+        /* May take e->device. */
+        void (*event)(HotplugEvent *e, void *userdata);
+        /* udevd has nothing to do any more: devices that it has not looked at by now it will not.
+         */
+        void (*udev_is_idle)(void *userdata);
+        void *userdata;
+} MonitorHandler;
+
+typedef struct Monitor Monitor;
+
+int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret);
+Monitor *monitor_free(Monitor *m);
+
+HotplugSource monitor_source(const Monitor *m);
+
+/* Calls the handler for each device that is there. */
+int monitor_enumerate(Monitor *m);
+
+/* Asks to be told once udevd is idle: its queue was empty twice, 100 ms apart. */
+int monitor_watch_udev(Monitor *m);

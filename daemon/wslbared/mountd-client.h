@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "plan.h"
+
+/* wslbared's side of the boundary: asks wslbare-mountd, asynchronously, and connects again when it
+ * went away. */
+
+#define MOUNTD_SOCKET "/run/wslbare-mountd/mountd.sock"
+
+/* An answer. Strings are NULL where the key was not there; what they say comes from mountd, which
+ * is trusted more than we are. */
+typedef struct MountdResult {
+        bool lost; /* the connection went before an answer came: nothing is known of the outcome */
+        char *error; /* last part of org.wslbare1.Error.*, or another D-Bus error's whole name;
+                        NULL: it is done */
+        FailureStep step;
+        int errnum;
+        char *message;
+        char **warnings;
+        char *node, *uuid, *label, *type, *part_uuid, *part_label, *disk_guid;
+        char *target, *options, *shared;
+        uint64_t devnum, diskseq;
+        uint32_t content; /* DeviceContent */
+        int32_t mount_id;
+        bool read_only;
+} MountdResult;
+
+typedef void (*MountdCallback)(const MountdResult *result, void *userdata);
+
+typedef struct MountdClientHandler {
+        /* Connected, and FD, which is the receiver's, reads mountd's mountinfo. */
+        void (*connected)(int fd, void *userdata);
+        /* The connection went; every call at work has been told before. It is being connected
+         * again. */
+        void (*disconnected)(void *userdata);
+        void (*progress)(const char *name, FailureStep step, void *userdata);
+        void *userdata;
+} MountdClientHandler;
+
+typedef struct MountdClient MountdClient;
+typedef struct MountdCall MountdCall;
+
+int mountd_client_new(sd_event *event, const MountdClientHandler *handler, MountdClient **ret);
+MountdClient *mountd_client_free(MountdClient *c);
+static inline void mountd_client_freep(MountdClient **c)
+{
+        mountd_client_free(*c);
+}
+
+/* Connects to MOUNTD_SOCKET, for as long as it takes. */
+void mountd_client_connect(MountdClient *c);
+/* Uses the connected socket FD, which is taken, this once: for tests. */
+int mountd_client_attach(MountdClient *c, int fd);
+
+bool mountd_client_is_connected(const MountdClient *c);
+
+/* Each sends a request; CALLBACK is called once, later, unless the call is freed before. -ENOTCONN,
+ * -ENOMEM. */
+int mountd_client_probe(MountdClient *c, dev_t devnum, uint64_t diskseq, MountdCallback callback,
+                        void *userdata, MountdCall **ret);
+int mountd_client_mount(MountdClient *c, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
+                        MountdCallback callback, void *userdata, MountdCall **ret);
+int mountd_client_adopt(MountdClient *c, const char *name, dev_t devnum, uint64_t diskseq,
+                        MountdCallback callback, void *userdata, MountdCall **ret);
+int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCallback callback,
+                          void *userdata, MountdCall **ret);
+
+/* Forgets the call: its answer, if it comes, is dropped. Also to be called by the callback's owner
+ * afterwards. */
+MountdCall *mountd_call_free(MountdCall *call);
