@@ -176,12 +176,12 @@ static int explain(const Walk *w, int length, int dir_fd, const char *name, int 
         return fail(error, w->ret_error, "%.*s is not a directory", length, w->path);
 }
 
-static int arrive(Walk *w, int fd, int parent_fd, bool made)
+static int arrive(Walk *w, int *fd, int parent_fd, bool made)
 {
         w->parent_fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 0);
         if (w->parent_fd < 0)
                 return -errno;
-        w->fd = fd;
+        w->fd = TAKE_FD(*fd);
         w->made = made;
         return 0;
 }
@@ -205,11 +205,9 @@ static int walk(Walk *w, int dir_fd, const char *rest)
         if (fd < 0)
                 return explain(w, (int)(rest + n - w->path), dir_fd, name, fd);
 
-        r = is_last ? arrive(w, fd, dir_fd, made) : walk(w, fd, rest + n + 1);
+        r = is_last ? arrive(w, &fd, dir_fd, made) : walk(w, fd, rest + n + 1);
         if (r < 0 && made)
                 (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
-        if (r >= 0 && is_last)
-                fd = -1;
         return r;
 }
 

@@ -203,7 +203,7 @@ static int read_all(int fd, char **ret)
 
 int mountinfo_read(int fd, Mountinfo **ret)
 {
-        char *text;
+        char *text = NULL;
         int r;
 
         if (lseek(fd, 0, SEEK_SET) < 0)

@@ -212,7 +212,7 @@ static void on_probed(const MountdResult *r, void *userdata)
         s->probe = mountd_call_free(s->probe);
         s->knowledge = r->lost ? SEEN_UNKNOWN : SEEN_SETTLED;
         if (r->error && !r->lost)
-                log_full(LOG_NOTICE, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
+                log_full(LOG_INFO, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
                          r->message);
         else if (!r->lost && devices_set_content(s, r) < 0)
                 log_oom();

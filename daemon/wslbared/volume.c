@@ -146,7 +146,8 @@ static void log_state(const Volume *v, VolumeState before)
 
         switch (v->state) {
         case VOLUME_ABSENT:
-                log_full(LOG_INFO, 0, &about, "%s is absent", v->config->name);
+                log_full(before == VOLUME_PROBING ? LOG_DEBUG : LOG_INFO, 0, &about, "%s is absent",
+                         v->config->name);
                 break;
         case VOLUME_PROBING:
         case VOLUME_MOUNTING:
