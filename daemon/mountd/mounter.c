@@ -54,6 +54,11 @@ static int check_device(const VolumeConfig *config, const Device *d, Report *rep
                 return report_fail(report, "DeviceAbsent", STEP_PROBE, ENODEV,
                                    "%s is not what %s means: %s= does not fit", d->node,
                                    config->path, key);
+        if (d->content == DEVICE_CONTENT_NONE && d->type)
+                return report_fail(report, "MountFailed", STEP_PROBE, EUCLEAN,
+                                   "%s has a superblock of %s whose checksum is wrong; look at it "
+                                   "with fsck.%s",
+                                   d->node, d->type, d->type);
         if (d->content != DEVICE_CONTENT_FILESYSTEM)
                 return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
                                    "%s holds no filesystem but %s", d->node,
