@@ -237,9 +237,10 @@ class Distro:
                 except ProcessLookupError:
                     pass
                 machine.wait_until(lambda: not self.alive, what=f"{self.name} to die")
-            _running.remove(self)
         machine.remove_cgroup(self.cgroup)
-        self._process.wait()
+        if self in _running:
+            self._process.wait()
+            _running.remove(self)
         machine.undefer(self.close)
 
 

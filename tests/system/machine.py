@@ -20,6 +20,8 @@ from pathlib import Path
 
 PREFIX = "wslbare-test."
 
+SHARED = "WSLBARE_TEST_SHARED"  # in the environment of a run within a run
+
 ENDING = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 
 LOOP_CTL_REMOVE = 0x4C81
@@ -45,7 +47,7 @@ def wait_until(condition, timeout=10, what="the condition", interval=0.02):
         if result:
             return result
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"waited {timeout} s in vain for {what}")
+            raise TimeoutError(f"waited {timeout:.3g} s in vain for {what}")
         time.sleep(interval)
 
 
@@ -111,6 +113,11 @@ def remove_cgroup(path):
     """Kills whatever runs in a cgroup and removes it with all below it."""
 
     def gone():
+        # Each time: somebody may just have been on the way into it.
+        try:
+            (path / "cgroup.kill").write_text("1")
+        except FileNotFoundError:
+            pass
         for top, _, _ in os.walk(path, topdown=False):
             try:
                 os.rmdir(top)
@@ -119,7 +126,6 @@ def remove_cgroup(path):
         return not path.exists()
 
     if path.exists():
-        (path / "cgroup.kill").write_text("1")
         wait_until(gone, what=f"{path} to be empty")
 
 
@@ -166,27 +172,34 @@ def _sweep():
         shutil.rmtree(path)
 
 
+def _take():
+    """Waits until no other run has the machine. A run started by this one shares it."""
+    global _lock
+
+    if _lock is not None or os.environ.get(SHARED):
+        return
+    _lock = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("# waiting for another run to end", file=sys.stderr, flush=True)
+        fcntl.flock(_lock, fcntl.LOCK_EX)
+
+
 def start():
     """Takes the machine, waiting for another run that has it. Doing it twice does no harm."""
-    global tmp, cgroup, _lock, _before
+    global tmp, cgroup, _before
 
-    if _lock is not None:
+    if tmp is not None:
         return
     if os.geteuid() != 0:
         raise Skip("needs root")
     _mount_point("devtmpfs", "/dev")
     cgroup = _mount_point("cgroup2")
-
-    fd = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("# waiting for another run to end", file=sys.stderr, flush=True)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-    _lock = fd
-    atexit.register(stop)
-
+    _take()
     _sweep()
+
+    atexit.register(stop)
     os.umask(0o022)
     tmp = Path(tempfile.mkdtemp(prefix=PREFIX))
     _before = {"dev": _walk_dev(), "loops": list(_loop_numbers())}
@@ -220,14 +233,14 @@ def mark():
     return len(_undo)
 
 
-def stop():
-    """Gives the machine back as it was."""
+def stop(keep=False):
+    """Makes the machine what it was, and gives it back unless it is to be kept."""
     global tmp, _lock
 
-    if _lock is None:
+    if tmp is None:
         return
-    for s in ENDING:
-        signal.signal(s, signal.SIG_IGN)
+    # Nothing interrupts this; what runs afterwards can be interrupted again.
+    handlers = {s: signal.signal(s, signal.SIG_IGN) for s in ENDING}
     failures = undo()
     for number in _used_loops:
         try:
@@ -239,8 +252,11 @@ def stop():
     for text in failures:
         print(f"# cleaning up: {text}", file=sys.stderr, flush=True)
     tmp = None
-    os.close(_lock)
-    _lock = None
+    if _lock is not None and not keep:
+        os.close(_lock)
+        _lock = None
+    for s, handler in handlers.items():
+        signal.signal(s, handler)
 
 
 def stop_on_signals():

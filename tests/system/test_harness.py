@@ -168,16 +168,28 @@ def traces():
 
 def run_and_die(number):
     """Runs the script above to its end by a signal, and returns what changed on the machine."""
-    machine.stop()
+    machine.start()
+    machine.stop(keep=True)
     before = traces()
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, Path(__file__).parent, str(int(number))], capture_output=True, text=True
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, Path(__file__).parent, str(int(number))],
+        env={**os.environ, machine.SHARED: "yes"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    assert (done.stdout, done.stderr) == ("", ""), done
-    assert done.returncode in (-number, 128 + number), done
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        machine.start()
+        raise
+    assert output == "", output
+    assert process.returncode in (-number, 128 + number), process.returncode
     if number == signal.SIGKILL:
         machine.start()
-        machine.stop()
+        machine.stop(keep=True)
     return before ^ traces()
 
 
