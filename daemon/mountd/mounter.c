@@ -11,6 +11,7 @@
 #include "blockdev.h"
 #include "driver.h"
 #include "helper.h"
+#include "holders.h"
 #include "hotplug.h"
 #include "macro.h"
 #include "mount.h"
@@ -19,6 +20,7 @@
 #include "record.h"
 #include "target.h"
 #include "text.h"
+#include "unit-target.h"
 #include "verify.h"
 
 static void progress(const Mounter *m, FailureStep step)
@@ -322,6 +324,14 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         return adopt(m, config, where, b.device, id, report);
 }
 
+static void report_holders(const Target *target, Report *report)
+{
+        struct stat st;
+
+        if (fstat(target->fd, &st) == 0)
+                holders_report(st.st_dev, report);
+}
+
 static int detach(const char *name, const Record *record, bool lazy, Report *report)
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
@@ -330,6 +340,8 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
+        if (r == -EBUSY)
+                report_holders(&target, report);
         if (r == -EBUSY)
                 return report_fail(report, "Busy", STEP_UNMOUNT, r,
                                    "%s is in use; it stays mounted", record->target);
@@ -361,6 +373,18 @@ int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *repor
                 target_remove(record->target);
         record->directory_made = false;
         return save(m, name, record, RECORD_UNMOUNTED, 0, report);
+}
+
+int mounter_set_target(const Mounter *m, const char *name, bool active, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+
+        /* Nobody gets what needs the volume started while it is not mounted. */
+        if (active &&
+            (record_load(m->records, name, &record) < 0 || record->phase != RECORD_MOUNTED))
+                return report_fail(report, "NotMounted", STEP_RUN, ENOENT, "%s is not mounted",
+                                   name);
+        return unit_target_set(m->flags, name, active, report);
 }
 
 /* Whether a mount that was about to be made by a child that died was made after all. */

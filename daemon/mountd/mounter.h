@@ -17,6 +17,7 @@ typedef void (*MounterProgress)(FailureStep step, void *userdata);
 typedef struct Mounter {
         const char *records; /* directory */
         const char *staging; /* directory */
+        const char *flags;   /* directory of what wslbare@NAME.target asserts */
         MounterProgress progress;
         void *userdata;
 } Mounter;
@@ -36,6 +37,9 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 /* Unmounts what the record of NAME says, removes the directory if we made it, and notes that it is
  * unmounted by intent. Where it is not mounted any more, does the rest. */
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report);
+
+/* Starts or stops wslbare@NAME.target; see unit-target.h. */
+int mounter_set_target(const Mounter *m, const char *name, bool active, Report *report);
 
 /* Ends what a killed child or a crash left half done for NAME: a directory made for a mount that
  * never came, a helper's mount, a record of nothing. A mount that was made stays, to be adopted. */

@@ -108,32 +108,44 @@ static int call_and_wait(sd_bus *bus, sd_bus_message *call)
         return r;
 }
 
-static int start_or_stop(const char *method, const char *unit)
+static int new_call(sd_bus *bus, const char *method, const char *unit, const char *mode,
+                    sd_bus_message **ret)
+{
+        int r = sd_bus_message_new_method_call(bus, ret, SERVICE, OBJECT, INTERFACE, method);
+
+        return r < 0 ? r : sd_bus_message_append(*ret, "ss", unit, mode);
+}
+
+static int start_or_stop(const char *method, const char *unit, bool wait)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         int r = open_pid1(&bus);
 
+        if (r >= 0)
+                r = new_call(bus, method, unit, "replace", &call);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(bus, &call, SERVICE, OBJECT, INTERFACE, method);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "ss", unit, "replace");
-        if (r >= 0)
-                r = call_and_wait(bus, call);
-        return r;
+        return wait ? call_and_wait(bus, call) : sd_bus_call(bus, call, 0, NULL, NULL);
 }
 
 int pid1_load_module(const char *module)
 {
         _cleanup_free_ char *unit = text_format("modprobe@%s.service", module);
 
-        return unit ? start_or_stop("StartUnit", unit) : -ENOMEM;
+        return unit ? start_or_stop("StartUnit", unit, true) : -ENOMEM;
+}
+
+int pid1_start(const char *unit)
+{
+        int r = start_or_stop("StartUnit", unit, false);
+
+        return r < 0 ? r : 0;
 }
 
 int pid1_stop(const char *unit)
 {
-        int r = start_or_stop("StopUnit", unit);
+        int r = start_or_stop("StopUnit", unit, true);
 
         return r == -ENOENT ? 0 : r;
 }
@@ -187,10 +199,7 @@ int pid1_run(const Pid1Command *c)
 
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_call(bus, &call, SERVICE, OBJECT, INTERFACE,
-                                           "StartTransientUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "ss", c->unit, "fail");
+        r = new_call(bus, "StartTransientUnit", c->unit, "fail", &call);
         if (r >= 0)
                 r = append_properties(call, c);
         if (r >= 0)

@@ -22,5 +22,9 @@ typedef struct Pid1Command {
  * outside mountd's sandbox and life. 0; -ECHILD: it failed, and its output says why; -ETIMEDOUT. */
 int pid1_run(const Pid1Command *command);
 
-/* Stops UNIT. 0 also when it is not there. */
+/* Has UNIT started, and waits only until systemd has taken that on. */
+int pid1_start(const char *unit);
+
+/* Stops UNIT, and waits until it and what is bound to it are stopped. 0 also when it is not there.
+ */
 int pid1_stop(const char *unit);

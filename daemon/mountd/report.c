@@ -12,7 +12,8 @@
 
 typedef struct ReportKey {
         const char *name;
-        char type; /* s, b, i, u, t as in D-Bus; A: as, one entry each time it is added */
+        char type; /* s, b, i, u, t as in D-Bus; A: as, and H: a(us), an entry each time it is added
+                    */
 } ReportKey;
 
 static const ReportKey keys[] = {
@@ -43,6 +44,7 @@ static const ReportKey keys[] = {
         { "Options", 's' },
         { "ReadOnly", 'b' },
         { "Shared", 's' },
+        { "Holders", 'H' }, /* "PID COMMAND" */
 };
 
 typedef struct ReportEntry {
@@ -199,15 +201,28 @@ int report_parse(const char *data, size_t size, Report **ret)
         return 0;
 }
 
+static int append_holder(sd_bus_message *m, const char *value)
+{
+        const char *command = strchr(value, ' ');
+
+        return sd_bus_message_append(m, "(us)", (uint32_t)strtoul(value, NULL, 10),
+                                     command ? command + 1 : "");
+}
+
 static int append_array(const Report *r, const ReportKey *key, sd_bus_message *m)
 {
-        int k = sd_bus_message_open_container(m, 'v', "as");
+        bool holders = key->type == 'H';
+        int k = sd_bus_message_open_container(m, 'v', holders ? "a(us)" : "as");
 
         if (k >= 0)
-                k = sd_bus_message_open_container(m, 'a', "s");
-        for (size_t i = 0; k >= 0 && i < r->n_entries; i++)
+                k = sd_bus_message_open_container(m, 'a', holders ? "(us)" : "s");
+        for (size_t i = 0; k >= 0 && i < r->n_entries; i++) {
+                const char *value = r->entries[i].value;
+
                 if (r->entries[i].key == key)
-                        k = sd_bus_message_append(m, "s", r->entries[i].value);
+                        k = holders ? append_holder(m, value)
+                                    : sd_bus_message_append(m, "s", value);
+        }
         if (k >= 0)
                 k = sd_bus_message_close_container(m);
         if (k >= 0)
@@ -229,6 +244,7 @@ static int append_value(const Report *r, const ReportEntry *e, sd_bus_message *m
         case 't':
                 return sd_bus_message_append(m, "v", "t", (uint64_t)strtoull(e->value, NULL, 10));
         case 'A':
+        case 'H':
                 return append_array(r, e->key, m);
         }
         return -EINVAL;

@@ -23,6 +23,7 @@ typedef enum RequestKind {
         REQUEST_MOUNT,
         REQUEST_UNMOUNT,
         REQUEST_ADOPT,
+        REQUEST_SET_TARGET,
         REQUEST_TIDY,  /* our own, after a child that died */
         REQUEST_START, /* our own, before the first client */
 } RequestKind;
@@ -37,7 +38,7 @@ typedef struct Request {
         bool died; /* without a report */
         dev_t devnum;
         uint64_t diskseq;
-        bool lazy;
+        bool flag; /* Unmount: lazily; SetTarget: active */
         struct Request *next;
 } Request;
 
@@ -46,6 +47,7 @@ struct Service {
         ServiceOptions options;
         char *records;
         char *staging;
+        char *flags;
         sd_event_source *listener;
         sd_bus *client;
         Request *requests;
@@ -99,6 +101,7 @@ static void work(Report *report, void *args)
         const Mounter m = {
                 .records = q->service->records,
                 .staging = q->service->staging,
+                .flags = q->service->flags,
                 .progress = job_progress,
         };
 
@@ -110,10 +113,13 @@ static void work(Report *report, void *args)
                 (void)mounter_mount(&m, q->config, q->devnum, q->diskseq, report);
                 break;
         case REQUEST_UNMOUNT:
-                (void)mounter_unmount(&m, q->name, q->lazy, report);
+                (void)mounter_unmount(&m, q->name, q->flag, report);
                 break;
         case REQUEST_ADOPT:
                 (void)mounter_adopt(&m, q->config, q->devnum, q->diskseq, report);
+                break;
+        case REQUEST_SET_TARGET:
+                (void)mounter_set_target(&m, q->name, q->flag, report);
                 break;
         case REQUEST_TIDY:
                 mounter_tidy(&m, q->name);
@@ -282,12 +288,20 @@ static int load_config(Request *q, const char *fingerprint, sd_bus_error *error)
         return 0;
 }
 
+static uint64_t timeout_of(const Request *q)
+{
+        if (q->config)
+                return q->config->mount_timeout_usec;
+        return q->kind == REQUEST_PROBE || q->kind == REQUEST_ADOPT ? MOUNTD_PROBE_TIMEOUT_USEC
+                                                                    : MOUNTD_UNMOUNT_TIMEOUT_USEC;
+}
+
 static int submit(Request *q, sd_bus_message *m)
 {
         int r;
 
         q->message = sd_bus_message_ref(m);
-        r = start(q, q->config ? q->config->mount_timeout_usec : MOUNTD_PROBE_TIMEOUT_USEC);
+        r = start(q, timeout_of(q));
         return r < 0 ? r : 1;
 }
 
@@ -355,24 +369,35 @@ static int method_adopt(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                          error);
 }
 
-static int method_unmount(sd_bus_message *m, void *userdata, sd_bus_error *error)
+/* Unmount and SetTarget: about what the record of NAME says, with a flag. */
+static int start_with_flag(Service *s, sd_bus_message *m, RequestKind kind, sd_bus_error *error)
 {
         _cleanup_(request_freep) Request *q = NULL;
         const char *name;
-        int lazy, r = sd_bus_message_read(m, "sb", &name, &lazy);
+        int flag, r = sd_bus_message_read(m, "sb", &name, &flag);
 
         if (r < 0)
                 return r;
-        q = new_request(userdata, REQUEST_UNMOUNT, name);
+        q = new_request(s, kind, name);
         if (!q)
                 return -ENOMEM;
-        q->lazy = lazy;
-        r = check_request(q->service, q, error);
+        q->flag = flag;
+        r = check_request(s, q, error);
         if (r >= 0)
                 r = submit(q, m);
         if (r > 0)
                 TAKE_PTR(q);
         return r;
+}
+
+static int method_unmount(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return start_with_flag(userdata, m, REQUEST_UNMOUNT, error);
+}
+
+static int method_set_target(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return start_with_flag(userdata, m, REQUEST_SET_TARGET, error);
 }
 
 static int method_mountinfo(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -388,6 +413,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Mount", "stts", "a{sv}", method_mount, 0),
         SD_BUS_METHOD("Unmount", "sb", "a{sv}", method_unmount, 0),
         SD_BUS_METHOD("Adopt", "stt", "a{sv}", method_adopt, 0),
+        SD_BUS_METHOD("SetTarget", "sb", "a{sv}", method_set_target, 0),
         SD_BUS_METHOD("Mountinfo", "", "h", method_mountinfo, 0),
         SD_BUS_SIGNAL("Progress", "ss", 0),
         SD_BUS_VTABLE_END,
@@ -514,6 +540,8 @@ int service_new(sd_event *event, const ServiceOptions *options, Service **ret)
         r = make_directory(options->directory, "volumes", 0755, &s->records);
         if (r >= 0)
                 r = make_directory(options->directory, "staging", 0700, &s->staging);
+        if (r >= 0)
+                r = make_directory(options->directory, "mounted", 0755, &s->flags);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -536,6 +564,7 @@ Service *service_free(Service *s)
         sd_event_unref(s->event);
         free(s->records);
         free(s->staging);
+        free(s->flags);
         free(s);
         return NULL;
 }

@@ -12,6 +12,9 @@
 #define MOUNTD_PATH "/org/wslbare1/mountd"
 
 #define MOUNTD_JOBS_MAX 512 /* children at once; a request beyond is refused, not queued */
+/* Writing out what is not written yet, and stopping services that have systemd's default of 90 s
+ * for it. */
+#define MOUNTD_UNMOUNT_TIMEOUT_USEC (100 * USEC_PER_SEC)
 #define MOUNTD_PROBE_TIMEOUT_USEC (30 * USEC_PER_SEC) /* of what has no MountTimeoutSec= */
 
 typedef struct ServiceOptions {

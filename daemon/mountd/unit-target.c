@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "pid1.h"
+#include "text.h"
+#include "unit-target.h"
+
+static int set_flag(const char *flags, const char *name, bool active)
+{
+        _cleanup_free_ char *path = text_format("%s/%s", flags, name);
+        _cleanup_close_ int fd = -1;
+
+        if (!path)
+                return -ENOMEM;
+        if (!active)
+                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444);
+        return fd < 0 ? -errno : 0;
+}
+
+int unit_target_set(const char *flags, const char *name, bool active, Report *report)
+{
+        _cleanup_free_ char *unit = text_format("wslbare@%s.target", name);
+        int r = unit ? set_flag(flags, name, active) : -ENOMEM;
+
+        if (r >= 0)
+                r = active ? pid1_start(unit) : pid1_stop(unit);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_RUN, r,
+                                   "Cannot %s wslbare@%s.target: %s", active ? "start" : "stop",
+                                   name, strerror(-r));
+        return 0;
+}
