@@ -10,8 +10,7 @@
 #include "job.h"
 #include "macro.h"
 
-/* The child's end of the socket. Packets: one byte PACKET_STEP and the step, or PACKET_REPORT and
- * the report. */
+/* The child's end of the socket. Packets: one byte PACKET_STEP and the step, or a report's. */
 #define CHILD_FD 3
 #define PACKET_STEP 's'
 

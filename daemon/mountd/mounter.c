@@ -324,35 +324,39 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         return adopt(m, config, where, b.device, id, report);
 }
 
-static void report_holders(const Target *target, Report *report)
+static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
 {
         struct stat st;
+        int r = target_open_existing(path, target);
 
-        if (fstat(target->fd, &st) == 0)
-                holders_report(st.st_dev, report);
+        if (r < 0)
+                return r;
+        if (fstat(target->fd, &st) < 0)
+                return -errno;
+        *ret_devnum = st.st_dev;
+        target->fd = close_fd(target->fd); /* it would keep the mount busy */
+        return 0;
 }
 
 static int detach(const char *name, const Record *record, bool lazy, Report *report)
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
-        int r = target_open_existing(record->target, &target);
+        dev_t devnum = 0;
+        int r = open_to_unmount(record->target, &target, &devnum);
 
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
-        if (r == -EBUSY)
-                report_holders(&target, report);
-        if (r == -EBUSY)
-                return report_fail(report, "Busy", STEP_UNMOUNT, r,
-                                   "%s is in use; it stays mounted", record->target);
         /* Not mounted any more, or something else is there: then ours is gone. */
-        if (r == -EINVAL || r == -ESTALE || r == -ENOENT)
+        if (r >= 0 || r == -EINVAL || r == -ESTALE || r == -ENOENT)
                 return 0;
-        if (r < 0)
+        if (r != -EBUSY)
                 return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
                                    "Cannot unmount %s of %s: %s", record->target, name,
                                    strerror(-r));
-        return 0;
+        holders_report(devnum, report);
+        return report_fail(report, "Busy", STEP_UNMOUNT, r, "%s is in use; it stays mounted",
+                           record->target);
 }
 
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report)

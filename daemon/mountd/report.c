@@ -10,6 +10,9 @@
 #include "report.h"
 #include "text.h"
 
+/* The packet's first byte, so that a report without entries is a packet too. */
+#define PACKET_REPORT 'r'
+
 typedef struct ReportKey {
         const char *name;
         char type; /* s, b, i, u, t as in D-Bus; A: as, and H: a(us), an entry each time it is added
@@ -151,10 +154,11 @@ const char *report_get(const Report *r, const char *key)
 int report_send(const Report *r, int fd)
 {
         _cleanup_free_ char *packet = malloc(REPORT_SIZE_MAX);
-        size_t n = 0;
+        size_t n = 1;
 
         if (!packet || r->incomplete)
                 return -ENOMEM;
+        packet[0] = PACKET_REPORT;
         for (size_t i = 0; i < r->n_entries; i++) {
                 const ReportEntry *e = &r->entries[i];
                 size_t k = strlen(e->key->name) + 1, v = strlen(e->value) + 1;
@@ -182,10 +186,12 @@ static const char *next_string(const char **p, const char *end)
 int report_parse(const char *data, size_t size, Report **ret)
 {
         _cleanup_(report_freep) Report *r = report_new();
-        const char *p = data, *end = data + size;
+        const char *p = data + 1, *end = data + size;
 
         if (!r)
                 return -ENOMEM;
+        if (size < 1 || data[0] != PACKET_REPORT)
+                return -EBADMSG;
         while (p < end) {
                 const char *key = next_string(&p, end);
                 const char *value = key ? next_string(&p, end) : NULL;

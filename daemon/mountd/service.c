@@ -35,7 +35,8 @@ typedef struct Request {
         sd_bus_message *message; /* to be answered; NULL when nobody waits */
         char *name;              /* of the volume that it is about, NULL none */
         VolumeConfig *config;
-        bool died; /* without a report */
+        bool died;    /* without a report */
+        bool is_done; /* with one */
         dev_t devnum;
         uint64_t diskseq;
         bool flag; /* Unmount: lazily; SetTarget: active */
@@ -77,10 +78,11 @@ static void unlink_request(Request *q)
                 }
 }
 
+/* One that is at work on NAME. A child that has given its report only ends. */
 static Request *find_request(const Service *s, const char *name)
 {
         for (Request *q = s->requests; q; q = q->next)
-                if (q->name && streq(q->name, name))
+                if (q->name && !q->is_done && streq(q->name, name))
                         return q;
         return NULL;
 }
@@ -173,6 +175,7 @@ static void on_done(Job *job, const Report *report, bool timed_out, void *userda
 
         q->job = job;
         q->died = !report;
+        q->is_done = report != NULL;
         if (q->kind == REQUEST_START)
                 accept_clients(q->service);
         if (!q->message)
