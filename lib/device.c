@@ -188,11 +188,16 @@ static int open_device(const char *sysfs, dev_t devnum)
         return fd;
 }
 
+static bool is_partition(int dir_fd)
+{
+        return faccessat(dir_fd, "partition", F_OK, 0) == 0;
+}
+
 /* The directory of a partition lies in that of its disk. */
 static int open_disk(int dir_fd)
 {
-        bool is_partition = faccessat(dir_fd, "partition", F_OK, 0) == 0;
-        int fd = openat(dir_fd, is_partition ? ".." : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int fd =
+                openat(dir_fd, is_partition(dir_fd) ? ".." : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return errno == ENOENT ? -ENODEV : -errno;
@@ -224,6 +229,7 @@ int device_read_sysfs_at(const char *sysfs, Device *d)
                 d->diskseq = diskseq;
         d->size = read_number(dir_fd, "size") * SYSFS_SECTOR;
         d->read_only = read_number(dir_fd, "ro") != 0;
+        d->is_partition = is_partition(dir_fd);
         return 0;
 }
 

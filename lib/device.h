@@ -24,6 +24,7 @@ typedef struct Device {
         bool ready;       /* udev does not say that it must not be used (SYSTEMD_READY=0,
                              DM_UDEV_DISABLE_OTHER_RULES_FLAG) */
         bool read_only;
+        bool is_partition;
         DeviceContent content;
         /* All NULL where unknown; UUIDs in lower case; strings from the disk as text_escape() shows
          * them. */
@@ -47,11 +48,11 @@ static inline void device_freep(Device **d)
         device_free(*d);
 }
 
-/* Fills in what sysfs knows of devnum: node, diskseq, read_only, size, and, where they are NULL,
- * serial and WWN in the forms of udev's ID_SERIAL_SHORT and ID_WWN_WITH_EXTENSION (of a partition,
- * those of its disk). 0, -ENODEV (no such block device), -ENOMEM or another -errno of opening; what
- * was filled in by then stays. Reads SYSFS/dev/block/MAJOR:MINOR only, from memory of the kernel;
- * SYSFS is "/sys" but in tests. */
+/* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, size, and, where
+ * they are NULL, serial and WWN in the forms of udev's ID_SERIAL_SHORT and ID_WWN_WITH_EXTENSION
+ * (of a partition, those of its disk). 0, -ENODEV (no such block device), -ENOMEM or another -errno
+ * of opening; what was filled in by then stays. Reads SYSFS/dev/block/MAJOR:MINOR only, from memory
+ * of the kernel; SYSFS is "/sys" but in tests. */
 int device_read_sysfs(Device *d);
 int device_read_sysfs_at(const char *sysfs, Device *d);
 

@@ -75,16 +75,27 @@ static bool property_is(struct udev_device *u, const char *key, const char *valu
         return streq_ptr(udev_device_get_property_value(u, key), value);
 }
 
-static DeviceContent content_of(struct udev_device *u)
+/* Where the signatures contradict each other, systemd's udevd finds nothing at all, not even the
+ * partition's entry: then it is not known what is there. */
+static bool has_looked(const Device *d, struct udev_device *u)
+{
+        const char *key = d->is_partition ? "ID_PART_ENTRY_SCHEME" : "ID_PART_TABLE_TYPE";
+
+        return udev_device_get_property_value(u, key);
+}
+
+static DeviceContent content_of(const Device *d, struct udev_device *u)
 {
         const char *usage = udev_device_get_property_value(u, "ID_FS_USAGE");
 
         if (udev_device_get_property_value(u, "ID_FS_AMBIVALENT"))
                 return DEVICE_CONTENT_AMBIVALENT;
-        if (!usage)
-                return udev_device_get_property_value(u, "ID_FS_TYPE") ? DEVICE_CONTENT_OTHER
-                                                                       : DEVICE_CONTENT_NONE;
-        return streq(usage, "filesystem") ? DEVICE_CONTENT_FILESYSTEM : DEVICE_CONTENT_OTHER;
+        if (usage)
+                return streq(usage, "filesystem") ? DEVICE_CONTENT_FILESYSTEM
+                                                  : DEVICE_CONTENT_OTHER;
+        if (udev_device_get_property_value(u, "ID_FS_TYPE"))
+                return DEVICE_CONTENT_OTHER;
+        return has_looked(d, u) ? DEVICE_CONTENT_NONE : DEVICE_CONTENT_UNKNOWN;
 }
 
 static int set_by_id(Device *d, struct udev_device *u)
@@ -123,13 +134,16 @@ static int set_udev_record(Device *d, struct udev_device *u)
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 if (set_text(rows[i].field, rows[i].value, rows[i].lower) < 0)
                         return -ENOMEM;
-        d->content = content_of(u);
+        d->content = content_of(d, u);
         d->ready = !property_is(u, "SYSTEMD_READY", "0") &&
                    !property_is(u, "DM_UDEV_DISABLE_OTHER_RULES_FLAG", "1");
         return set_by_id(d, u);
 }
 
-/* The event is of an earlier disk under this number: its successor's own event is on the way. */
+/* The event is of an earlier disk under this number. What it says of content is of no use any more;
+ * that the disk is gone may be said by nothing else (the kernel takes the next sequence number
+ * right after it has announced that a loop device is empty). A successor's own event is on the way.
+ */
 static bool is_stale(const Device *d, struct udev_device *u)
 {
         const char *s = udev_device_get_property_value(u, "DISKSEQ");
@@ -159,10 +173,10 @@ static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
                         return 0; /* gone already: so will say the next event */
                 if (r < 0)
                         return r;
-                if (is_stale(d, u))
-                        return 0;
                 d->ready = true;
-                if (settled)
+                if (is_stale(d, u))
+                        e.settled = d->size == 0;
+                else if (settled)
                         r = set_udev_record(d, u);
                 if (r < 0)
                         return r;

@@ -8,7 +8,8 @@
 
 typedef enum MatchSource {
         MATCH_SOURCE_CONTENT,  /* what the superblock says */
-        MATCH_SOURCE_HARDWARE, /* the partition table, the disk, udev */
+        MATCH_SOURCE_TABLE,    /* the partition table */
+        MATCH_SOURCE_HARDWARE, /* the disk, udev */
 } MatchSource;
 
 typedef struct MatchKey {
@@ -22,12 +23,10 @@ static const MatchKey keys[] = {
         { "UUID", offsetof(Match, uuid), offsetof(Device, uuid), MATCH_SOURCE_CONTENT },
         { "Label", offsetof(Match, label), offsetof(Device, label), MATCH_SOURCE_CONTENT },
         { "Type", offsetof(Match, type), offsetof(Device, type), MATCH_SOURCE_CONTENT },
-        { "PartUUID", offsetof(Match, part_uuid), offsetof(Device, part_uuid),
-          MATCH_SOURCE_HARDWARE },
+        { "PartUUID", offsetof(Match, part_uuid), offsetof(Device, part_uuid), MATCH_SOURCE_TABLE },
         { "PartLabel", offsetof(Match, part_label), offsetof(Device, part_label),
-          MATCH_SOURCE_HARDWARE },
-        { "DiskGUID", offsetof(Match, disk_guid), offsetof(Device, disk_guid),
-          MATCH_SOURCE_HARDWARE },
+          MATCH_SOURCE_TABLE },
+        { "DiskGUID", offsetof(Match, disk_guid), offsetof(Device, disk_guid), MATCH_SOURCE_TABLE },
         { "Serial", offsetof(Match, serial), offsetof(Device, serial), MATCH_SOURCE_HARDWARE },
         { "WWN", offsetof(Match, wwn), offsetof(Device, wwn), MATCH_SOURCE_HARDWARE },
 };
@@ -80,7 +79,26 @@ bool match_device_but_content(const Match *m, const Device *d)
         if (d->content != DEVICE_CONTENT_UNKNOWN && d->content != DEVICE_CONTENT_AMBIVALENT)
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
-                if (keys[i].source == MATCH_SOURCE_HARDWARE && !key_holds(&keys[i], m, d))
+                if (keys[i].source != MATCH_SOURCE_CONTENT && !key_holds(&keys[i], m, d))
+                        return false;
+        return by_id_holds(m, d);
+}
+
+/* Whether the key may turn out to hold. */
+static bool key_may_hold(const MatchKey *k, const Match *m, const Device *d)
+{
+        bool is_known = k->source == MATCH_SOURCE_HARDWARE || string_at(d, k->actual);
+
+        return (!is_known && (k->source == MATCH_SOURCE_CONTENT || d->is_partition)) ||
+               key_holds(k, m, d);
+}
+
+bool match_device_unseen(const Match *m, const Device *d)
+{
+        if (d->content != DEVICE_CONTENT_UNKNOWN)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (!key_may_hold(&keys[i], m, d))
                         return false;
         return by_id_holds(m, d);
 }

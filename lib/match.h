@@ -34,6 +34,10 @@ bool match_device(const Match *m, const Device *d, const char **ret_key);
  * merely not known (D's content was not readable, or its signatures contradict each other). */
 bool match_device_but_content(const Match *m, const Device *d);
 
+/* Whether D, of which nobody has looked at the content nor at the partition table, may turn out to
+ * fit: nothing that is known of it contradicts M. */
+bool match_device_unseen(const Match *m, const Device *d);
+
 /* Whether a value given in M names this disk under another key (a PARTUUID or disk GUID written as
  * UUID=): returns the key that would be right, else NULL. */
 const char *match_confused_key(const Match *m, const Device *d);

@@ -160,6 +160,8 @@ static int decide_unmounted(const PlanInput *in, Plan *p)
                                                   in->config->path));
         if (in->n_fitting > 1)
                 return decide_ambiguous(in, p);
+        if (in->probing && in->starting)
+                return decide(p, VOLUME_PROBING, PLAN_NOTHING, in->fitting[0]);
         return decide_mount(in, in->fitting[0], p);
 }
 

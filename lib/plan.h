@@ -34,6 +34,7 @@ typedef enum FailureStep {
         STEP_VERIFY,
         STEP_UNMOUNT,
         STEP_RUN,
+        _FAILURE_STEP_MAX,
 } FailureStep;
 
 const char *failure_step_to_string(FailureStep s);
@@ -71,7 +72,9 @@ typedef struct PlanInput {
         const Device *const
                 *fitting; /* devices that fit, match_device() or match_device_but_content() */
         size_t n_fitting;
-        bool probing; /* a device whose content is not known yet may turn out to fit */
+        bool probing;  /* a device whose content is not known yet may turn out to fit */
+        bool starting; /* then wait for it, as it was there when we started: which of two is looked
+                          at first decides nothing */
         const MountEntry *on_target; /* what is mounted on the target, NULL nothing */
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */

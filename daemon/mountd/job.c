@@ -64,13 +64,15 @@ static void take_packet(Job *job, const char *data, size_t size)
 {
         _cleanup_(report_freep) Report *report = NULL;
 
-        if (size == 2 && data[0] == PACKET_STEP) {
+        if (size == 2 && data[0] == PACKET_STEP && (unsigned char)data[1] < _FAILURE_STEP_MAX) {
                 job->step = (FailureStep)data[1];
                 if (job->callbacks.step)
                         job->callbacks.step(job, job->step, job->callbacks.userdata);
                 return;
         }
-        (void)report_parse(data, size, &report);
+        /* A child that talks nonsense is not left to go on. */
+        if (report_parse(data, size, &report) < 0)
+                (void)kill(job->pid, SIGKILL);
         done(job, report, false);
 }
 

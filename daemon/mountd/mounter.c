@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "blockdev.h"
@@ -61,10 +62,15 @@ static int check_device(const VolumeConfig *config, const Device *d, Report *rep
                                    "%s has a superblock of %s whose checksum is wrong; look at it "
                                    "with fsck.%s",
                                    d->node, d->type, d->type);
+        if (d->content == DEVICE_CONTENT_NONE)
+                return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
+                                   "%s holds no filesystem; make one (mkfs), or name another "
+                                   "device in [Match]",
+                                   d->node);
         if (d->content != DEVICE_CONTENT_FILESYSTEM)
                 return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
                                    "%s holds no filesystem but %s", d->node,
-                                   d->type ? d->type : "nothing that is known");
+                                   d->type ? d->type : "something that is not known");
         return 0;
 }
 
@@ -180,12 +186,12 @@ static int new_record(const char *target, const Device *d, bool directory_made, 
 }
 
 /* Whether an earlier attempt that was interrupted made the directory that is now found. */
-static bool made_before(const Mounter *m, const VolumeConfig *config)
+static bool made_before(const Mounter *m, const char *name, const char *target)
 {
         _cleanup_(record_freep) Record *old = NULL;
 
-        return record_load(m->records, config->name, &old) == 0 && old->directory_made &&
-               streq(old->target, config->where);
+        return record_load(m->records, name, &old) == 0 && old->directory_made &&
+               streq(old->target, target);
 }
 
 static int mount_on_target(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
@@ -193,7 +199,7 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         _cleanup_(record_freep) Record *record = NULL;
-        bool made = made_before(m, config);
+        bool made = made_before(m, config->name, config->where);
         int r;
 
         /* Before the directory is made, so that a crash right after leaves nothing nobody knows of.
@@ -235,7 +241,7 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
                  int id, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
-        int r = new_record(where, d, made_before(m, config), &record);
+        int r = new_record(where, d, made_before(m, config->name, where), &record);
 
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
@@ -244,22 +250,55 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
         return r < 0 ? r : save(m, config->name, record, RECORD_MOUNTED, id, report);
 }
 
-/* Its file may name another target by now: one volume is mounted once. */
-static int check_not_elsewhere(const Mounter *m, const VolumeConfig *config, Report *report)
+/* Of a filesystem whose device number is its own (btrfs, some of FUSE) the source says what it is.
+ */
+static bool is_on_device(const MountEntry *e, const Record *record)
 {
-        _cleanup_(record_freep) Record *record = NULL;
+        _cleanup_(hotplug_event_done) HotplugEvent event = { 0 };
+
+        if (major(e->devnum) != 0)
+                return e->devnum == record->devnum;
+        if (hotplug_lookup(record->devnum, &event) < 0)
+                return startswith(e->source, "/dev/"); /* it is gone */
+        return mount_entry_is_device(e, event.device);
+}
+
+/* Whether the mount that the record speaks of is there: 1, 0, -errno. Its ID alone proves nothing:
+ * once free, the kernel gives it to the next mount. */
+static int find_recorded(const Record *record)
+{
         _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
         const MountEntry *e;
+        int r;
 
-        if (record_load(m->records, config->name, &record) < 0 || record->phase != RECORD_MOUNTED ||
-            streq(record->target, config->where) || mountinfo_read_self(&info) < 0)
+        if (record->phase != RECORD_MOUNTED)
                 return 0;
+        r = mountinfo_read_self(&info);
+        if (r < 0)
+                return r;
         e = mountinfo_find_id(info, record->mount_id);
-        if (!e || !streq(e->target, record->target))
+        return e && streq(e->target, record->target) && is_on_device(e, record);
+}
+
+/* One volume is mounted once: its file may name another target by now, or another device fit. */
+static int check_not_mounted(const Mounter *m, const VolumeConfig *config, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+
+        if (record_load(m->records, config->name, &record) < 0 || find_recorded(record) <= 0)
                 return 0;
         return report_fail(report, "AlreadyMounted", STEP_TARGET, EBUSY,
-                           "%s is mounted on %s; unmount it there before it is mounted on %s",
-                           config->name, record->target, config->where);
+                           "%s is mounted on %s already, from device %u:%u; unmount it there first",
+                           config->name, record->target, major(record->devnum),
+                           minor(record->devnum));
+}
+
+static bool is_recorded_elsewhere(const Mounter *m, const VolumeConfig *config)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+
+        return record_load(m->records, config->name, &record) == 0 &&
+               !streq(record->target, config->where);
 }
 
 int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
@@ -271,7 +310,7 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (!config->where)
                 return report_fail(report, "NotSupported", STEP_TARGET, EINVAL,
                                    "%s says Where=none: there is nothing to mount", config->path);
-        r = check_not_elsewhere(m, config, report);
+        r = is_recorded_elsewhere(m, config) ? check_not_mounted(m, config, report) : 0;
         if (r < 0)
                 return r;
         progress(m, STEP_PROBE);
@@ -283,8 +322,10 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
                                    "Cannot read mountinfo: %s", strerror(-r));
-        return r > 0 ? adopt(m, config, config->where, b.device, id, report)
-                     : mount_on_target(m, config, &b, report);
+        if (r > 0)
+                return adopt(m, config, config->where, b.device, id, report);
+        r = check_not_mounted(m, config, report);
+        return r < 0 ? r : mount_on_target(m, config, &b, report);
 }
 
 /* Whether the record says that the mount ID is ours, and of just this incarnation of the device. */
@@ -342,14 +383,21 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         dev_t devnum = 0;
-        int r = open_to_unmount(record->target, &target, &devnum);
+        int r = find_recorded(record);
 
+        if (r == 0)
+                return 0; /* not mounted any more, or something else is there: ours is gone */
+        if (r > 0)
+                r = open_to_unmount(record->target, &target, &devnum);
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
-        /* Not mounted any more, or something else is there: then ours is gone. */
-        if (r >= 0 || r == -EINVAL || r == -ESTALE || r == -ENOENT)
+        if (r >= 0 || r == -EINVAL || r == -ENOENT)
                 return 0;
+        if (r == -ESTALE)
+                return report_fail(report, "Busy", STEP_UNMOUNT, EBUSY,
+                                   "Something else is mounted over %s; unmount that first",
+                                   record->target);
         if (r != -EBUSY)
                 return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
                                    "Cannot unmount %s of %s: %s", record->target, name,

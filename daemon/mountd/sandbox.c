@@ -102,15 +102,17 @@ static int allow_calls(scmp_filter_ctx filter)
         return r;
 }
 
-/* Memory, but none that can be executed. */
+/* Memory, but none that can be executed, nor shared memory, which RLIMIT_DATA does not count. */
 static int allow_memory(scmp_filter_ctx filter)
 {
-        static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
-        int r = 0;
+        static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2) };
+        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(calls); i++)
-                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 2,
+                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                                     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0));
         return r;
 }
 

@@ -5,10 +5,18 @@
 #include "devices.h"
 #include "macro.h"
 
+/* The end of a device, for events that come after it and are older. */
+typedef struct Departure {
+        dev_t devnum;
+        uint64_t seqnum;
+} Departure;
+
 struct Devices {
         Seen **seen;
         size_t n;
         uint64_t generation;
+        Departure *departures; /* the latest of each number */
+        size_t n_departures;
 };
 
 static Seen *seen_free(Seen *s)
@@ -34,6 +42,7 @@ Devices *devices_free(Devices *d)
         for (size_t i = 0; i < d->n; i++)
                 seen_free(d->seen[i]);
         free(d->seen);
+        free(d->departures);
         free(d);
         return NULL;
 }
@@ -79,6 +88,39 @@ static int add(Devices *d, Seen **ret)
         return 0;
 }
 
+static Departure *find_departure(const Devices *d, dev_t devnum)
+{
+        for (size_t i = 0; i < d->n_departures; i++)
+                if (d->departures[i].devnum == devnum)
+                        return &d->departures[i];
+        return NULL;
+}
+
+/* Without memory for it a late event is taken for a new one, and the next one sets that right. */
+static void note_departure(Devices *d, dev_t devnum, uint64_t seqnum)
+{
+        Departure *known = find_departure(d, devnum), *grown;
+
+        if (known) {
+                known->seqnum = seqnum;
+                return;
+        }
+        grown = reallocarray(d->departures, d->n_departures + 1, sizeof(*grown));
+        if (!grown)
+                return;
+        d->departures = grown;
+        d->departures[d->n_departures++] = (Departure){ devnum, seqnum };
+}
+
+/* Whether E was overtaken by one that is known. */
+static bool is_late(const Devices *d, const Seen *s, const HotplugEvent *e)
+{
+        const Departure *departure = s ? NULL : find_departure(d, e->devnum);
+        uint64_t latest = s ? s->seqnum : departure ? departure->seqnum : 0;
+
+        return e->seqnum != 0 && e->seqnum <= latest;
+}
+
 static Device *remove_seen(Devices *d, Seen *s)
 {
         Device *old = TAKE_PTR(s->device);
@@ -98,6 +140,18 @@ static bool same_content(const Device *a, const Device *b)
                streq_ptr(a->type, b->type);
 }
 
+static SeenKnowledge knowledge_of(const HotplugEvent *e, SeenKnowledge unsettled_is)
+{
+        const Device *d = e->device;
+
+        if (!e->settled)
+                return unsettled_is;
+        /* udev has looked and could not tell, not even which partition it is. */
+        if (d->content == DEVICE_CONTENT_UNKNOWN && d->is_partition && !d->part_uuid)
+                return SEEN_UNKNOWN;
+        return SEEN_SETTLED;
+}
+
 int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint64_t now_usec,
                   Device **ret_old)
 {
@@ -105,11 +159,12 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
         Device *old = NULL;
         int r;
 
-        if (s && e->seqnum != 0 && e->seqnum <= s->seqnum)
+        if (is_late(d, s, e))
                 return DEVICES_NOTHING;
         if (e->gone) {
                 if (!s)
                         return DEVICES_NOTHING;
+                note_departure(d, e->devnum, e->seqnum > s->seqnum ? e->seqnum : s->seqnum);
                 *ret_old = remove_seen(d, s);
                 return DEVICES_GONE;
         }
@@ -119,12 +174,12 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
                         return r;
         }
         old = s->device;
+        s->knowledge = knowledge_of(e, unsettled_is);
         s->device = TAKE_PTR(e->device);
         if (e->seqnum != 0) /* what was enumerated has none */
                 s->seqnum = e->seqnum;
         s->event_usec = now_usec;
         s->probe = mountd_call_free(s->probe);
-        s->knowledge = e->settled ? SEEN_SETTLED : unsettled_is;
         if (!old || !device_same(old, s->device) || !same_content(old, s->device))
                 s->generation = ++d->generation;
         *ret_old = old;

@@ -174,6 +174,7 @@ static int on_ready_timer(sd_event_source *s, uint64_t usec, void *userdata)
         log_notice("Not everything that was there at the start came to rest in %u s; going on",
                    (unsigned)(READY_MAX_USEC / USEC_PER_SEC));
         become_ready(m);
+        mark_all(m);
         return 0;
 }
 
@@ -198,7 +199,7 @@ static bool is_at_rest(const Manager *m)
 static bool is_wanted(const Manager *m, const Device *d)
 {
         for (size_t i = 0; i < m->n_volumes; i++)
-                if (match_device_but_content(&m->volumes[i]->config->match, d))
+                if (match_device_unseen(&m->volumes[i]->config->match, d))
                         return true;
         return false;
 }
@@ -209,6 +210,7 @@ static void on_probed(const MountdResult *r, void *userdata)
         Manager *m = s->manager;
         const LogContext about = { NULL, s->device->node };
 
+        mark_for(m, s->device); /* also who hoped that it would be theirs */
         s->probe = mountd_call_free(s->probe);
         s->knowledge = r->lost ? SEEN_UNKNOWN : SEEN_SETTLED;
         if (r->error && !r->lost)
@@ -270,12 +272,31 @@ static int on_round(sd_event_source *s, void *userdata)
 
 /* Devices. */
 
+/* Whether E asks for a probe of what is mounted: there would be nothing new to find. */
+static bool is_about_a_mount(const Manager *m, const HotplugEvent *e)
+{
+        const Seen *s =
+                e->device ? devices_find_same(m->devices, e->devnum, e->device->diskseq) : NULL;
+
+        if (!s || s->knowledge != SEEN_SETTLED || e->settled || e->device->size == 0)
+                return false;
+        for (size_t i = 0; i < m->n_volumes; i++) {
+                const VolumeMount *mount = m->volumes[i]->mount;
+
+                if (mount && mount->devnum == e->devnum && mount->diskseq == s->device->diskseq)
+                        return true;
+        }
+        return false;
+}
+
 void manager_device_event(Manager *m, HotplugEvent *e)
 {
         _cleanup_(device_freep) Device *old = NULL;
         SeenKnowledge unsettled = SEEN_UNKNOWN;
         int r;
 
+        if (is_about_a_mount(m, e))
+                return;
         if (m->monitor && monitor_source(m->monitor) == HOTPLUG_UDEV)
                 unsettled = SEEN_UNSETTLED;
         r = devices_apply(m->devices, e, unsettled, manager_now(m), &old);
@@ -535,7 +556,7 @@ int manager_start(Manager *m)
                 r = monitor_watch_udev(m->monitor);
         if (r >= 0)
                 r = sd_event_add_time_relative(m->event, &m->ready_timer, CLOCK_MONOTONIC,
-                                               READY_MAX_USEC, 0, on_ready_timer, m);
+                                               READY_MAX_USEC, USEC_PER_MSEC, on_ready_timer, m);
         return r;
 }
 

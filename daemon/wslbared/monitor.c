@@ -83,8 +83,8 @@ int monitor_watch_udev(Monitor *m)
                 r = sd_event_source_set_time_relative(m->idle_check, IDLE_CHECK_USEC);
                 return r < 0 ? r : sd_event_source_set_enabled(m->idle_check, SD_EVENT_ONESHOT);
         }
-        return sd_event_add_time_relative(m->event, &m->idle_check, CLOCK_MONOTONIC, 0, 0,
-                                          on_idle_check, m);
+        return sd_event_add_time_relative(m->event, &m->idle_check, CLOCK_MONOTONIC, 0,
+                                          USEC_PER_MSEC, on_idle_check, m);
 }
 
 int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)

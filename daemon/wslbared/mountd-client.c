@@ -176,6 +176,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (e)
                 read_error(e, &result);
         else if (read_result(m, &result) < 0) {
+                result_done(&result); /* what was understood of it is not believed either */
+                result = (MountdResult){ 0 };
                 result.error = strdup("MountFailed");
                 result.message = strdup("wslbare-mountd gave an answer that cannot be understood");
                 result.errnum = EBADMSG;
@@ -367,7 +369,7 @@ static int on_reconnect(sd_event_source *s, uint64_t usec, void *userdata)
 static void connect_later(MountdClient *c)
 {
         int r = sd_event_add_time_relative(c->event, &c->reconnect, CLOCK_MONOTONIC, c->pause_usec,
-                                           0, on_reconnect, c);
+                                           USEC_PER_MSEC, on_reconnect, c);
 
         c->pause_usec *= 2;
         if (c->pause_usec > RECONNECT_MAX_USEC)

@@ -124,12 +124,13 @@ bool volume_cares_for(const Volume *v, const Device *d)
 {
         return match_device(&v->config->match, d, NULL) ||
                match_device_but_content(&v->config->match, d) ||
+               match_device_unseen(&v->config->match, d) ||
                (v->mount && v->mount->devnum == d->devnum) || v->past.devnum == d->devnum;
 }
 
 bool volume_is_at_rest(const Volume *v)
 {
-        return !v->call && !v->dirty;
+        return !v->call && !v->dirty && !v->past.put_off;
 }
 
 /* What it is and why: the only place where a state changes. */
@@ -225,6 +226,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
         v->retry = sd_event_source_disable_unref(v->retry);
         v->past.retry_usec = 0;
+        v->past.put_off = false;
         look_again(v);
         return 0;
 }
@@ -245,7 +247,7 @@ static void retry_in(Volume *v, uint64_t pause_usec)
         v->past.retry_usec = manager_now(v->manager) + pause_usec;
         v->retry = sd_event_source_disable_unref(v->retry);
         r = sd_event_add_time(manager_event(v->manager), &v->retry, CLOCK_MONOTONIC,
-                              v->past.retry_usec, 0, on_retry, v);
+                              v->past.retry_usec, USEC_PER_MSEC, on_retry, v);
         if (r < 0)
                 (void)log_error(r, "%s: cannot set a timer: %s", v->config->name, strerror(-r));
 }
@@ -257,6 +259,7 @@ static void defer(Volume *v, const MountdResult *r)
         uint64_t pause = double_up_to(DEFER_MIN_USEC, v->past.deferrals++, DEFER_MAX_USEC);
 
         log_full(LOG_DEBUG, 0, &about, "%s: put off: %s", v->config->name, r->message);
+        v->past.put_off = true;
         retry_in(v, pause);
 }
 
@@ -295,11 +298,17 @@ static void log_warnings(const Volume *v, const MountdResult *r)
 
 static void take_mount(Volume *v, const MountdResult *r)
 {
+        static const MountdResult lost_track = {
+                .error = (char *)"MountFailed",
+                .step = STEP_MOUNT,
+                .errnum = EBADMSG,
+                .message = (char *)"wslbare-mountd did not say what it mounted",
+        };
         VolumeMount *mount;
 
         log_warnings(v, r);
         if (mount_from_result(r, &mount) < 0) {
-                log_oom();
+                take_failure(v, &lost_track);
                 return;
         }
         mount_free(v->mount);
@@ -390,6 +399,13 @@ static int act(Volume *v, const Plan *p)
         return -EINVAL;
 }
 
+/* What a partitioned disk says of itself (Serial=, DiskGUID=) holds for its partitions too, and one
+ * of them is meant. */
+static bool is_only_a_table(const Device *d)
+{
+        return d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->disk_guid;
+}
+
 /* The devices that fit, in FITTING of room for all; their number. */
 static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_probing)
 {
@@ -402,11 +418,11 @@ static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_pr
                 const Seen *s = devices_get(devices, i);
                 const Device *d = s->device;
 
-                if (!d->ready || d->size == 0)
+                if (!d->ready || d->size == 0 || is_only_a_table(d))
                         continue;
                 if (s->knowledge != SEEN_SETTLED)
                         *ret_probing |=
-                                s->knowledge == SEEN_PROBING && match_device_but_content(match, d);
+                                s->knowledge == SEEN_PROBING && match_device_unseen(match, d);
                 else if (match_device(match, d, NULL) ||
                          (match_is_by_hardware(match) && match_device_but_content(match, d)))
                         fitting[n++] = d;
@@ -438,7 +454,7 @@ static PlanPast past_with(Volume *v, const Device *d)
         }
         if (v->past.unsupported)
                 return PLAN_PAST_UNSUPPORTED;
-        if (v->past.retry_usec != 0)
+        if (v->past.retry_usec != 0 && !v->past.put_off)
                 return PLAN_PAST_WAITING;
         if (v->past.attempts > v->config->retry_limit)
                 return PLAN_PAST_EXHAUSTED;
@@ -464,6 +480,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         PlanInput in = {
                 .config = v->config,
                 .config_is_bad = v->config_is_bad,
+                .starting = !manager_is_ready(v->manager),
                 .fitting = room,
                 .mount = mount_status(v),
                 .mount_device = device_of_mount(v),
@@ -484,6 +501,8 @@ static int look(Volume *v, const Device **room, Plan *ret)
 /* A failure stays readable until all is well again, or the device is another one. */
 static bool clears_failure(const Volume *v, const Plan *p)
 {
+        if (v->failure_step == STEP_CONFIG && v->past.attempts == 0)
+                return true; /* the file was mended */
         switch (p->state) {
         case VOLUME_MOUNTED:
         case VOLUME_UNMOUNTED:
@@ -514,7 +533,7 @@ static void follow(Volume *v, const Plan *p)
         else if (clears_failure(v, p))
                 set_failure(v, STEP_NONE, 0, NULL);
 
-        r = act(v, p);
+        r = v->past.put_off ? 0 : act(v, p);
         if (v->call)
                 v->action = p->action;
         if (r < 0 && r != -ENOTCONN)

@@ -31,6 +31,7 @@ typedef struct VolumePast {
         unsigned attempts;   /* that failed */
         unsigned deferrals;  /* attempts that could not be made just then, and do not count */
         bool unsupported;
+        bool put_off;        /* until the time comes, nothing is asked of mountd */
         uint64_t retry_usec; /* CLOCK_MONOTONIC; 0: no time is set */
 } VolumePast;
 
