@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What goes through all volumes: events, probes, the connection, reloading, and what systemd is
+ * told. READY=1 after the start is for the system tests: only manager_start(), which wants udev and
+ * mountd's real socket, sets out to say it. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "macro.h"
+#include "scene.h"
+#include "text.h"
+
+static const FakeAnswer held = { .kind = FAKE_HOLD };
+static const FakeAnswer drop = { .kind = FAKE_DROP };
+static const FakeAnswer unreadable = { .kind = FAKE_FAILURE,
+                                       .error = "MountFailed",
+                                       .step = "probe",
+                                       .errnum = EIO,
+                                       .message = "Cannot read it" };
+
+/* Events. */
+
+static void test_copies_of_an_event(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        for (unsigned i = 0; i < 4; i++)
+                scene_event(s, 1, 10, scene_device(1, 7, UUID_A));
+        scene_settle(s);
+        for (unsigned i = 0; i < 4; i++) {
+                scene_event(s, 1, 10, scene_device(1, 7, UUID_A));
+                scene_settle(s);
+        }
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_copies_while_at_work(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        for (unsigned i = 0; i < 8; i++) {
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+        }
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_late_events(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_event(s, 1, 10, scene_device(1, 7, UUID_A));
+        scene_settle(s);
+        scene_event(s, 1, 9, NULL);
+        scene_event(s, 1, 8, scene_device(1, 7, UUID_B));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+/* Of two udevds one lags: it tells of a disk after the other has told of its end. */
+static void test_late_event_of_a_device_that_went(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_event(s, 1, 10, scene_device(1, 7, UUID_A));
+        scene_event(s, 1, 11, NULL);
+        scene_settle(s);
+        scene_event(s, 1, 10, scene_device(1, 7, UUID_A));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 0, 0, 0);
+        scene_event(s, 1, 12, scene_device(1, 8, UUID_A));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_a_burst_is_one_step(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        for (unsigned i = 0; i < 20; i++) {
+                scene_plug(s, 1, 7 + i, UUID_A);
+                scene_unplug(s, 1);
+        }
+        scene_plug(s, 1, 100, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT_EQ(fake_mountd_last(s->mountd)->diskseq, 100);
+}
+
+static void test_others_devices_are_left_alone(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_B);
+        scene_settle(s);
+        scene_unplug(s, 1);
+        scene_unplug(s, 9); /* never heard of */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+/* Probes. */
+
+static void test_unknown_content_is_probed(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "probing");
+        ASSERT_CALLS(s, 1, 0, 0, 0);
+        ASSERT_EQ(fake_mountd_last(s->mountd)->devnum, FAKE_DEVNUM(1));
+        ASSERT_EQ(fake_mountd_last(s->mountd)->diskseq, 7);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+}
+
+static void test_probe_finds_something_else(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_B);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_plug(s, 2, 8, NULL); /* blank */
+        scene_settle(s);
+        ASSERT_CALLS(s, 2, 0, 0, 0);
+        ASSERT_STATE(s, "data", "absent");
+        scene_look_again(s);
+        ASSERT_CALLS(s, 2, 0, 0, 0);
+}
+
+static void test_probe_fails(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_PROBE, unreadable);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 1, 0, 0, 0);
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        scene_plug(s, 1, 7, NULL); /* a new event, a new chance */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 2, 1, 0, 0);
+}
+
+/* udev was late, but came: what it told holds, not what is found afterwards. */
+static void test_settled_while_probing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        fake_mountd_release(s->mountd); /* it finds nothing */
+        scene_settle(s);
+        ASSERT_STR(devices_find(manager_devices(s->manager), FAKE_DEVNUM(1))->device->uuid, UUID_A);
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+}
+
+static void test_gone_while_probing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 1, 0, 0, 0);
+}
+
+/* At the start all that is there counts: what is being probed may be the second that fits. */
+static void test_start_waits_for_the_probe(void)
+{
+        static const struct {
+                const char *uuid;
+                const char *state;
+                unsigned n_mount;
+        } rows[] = {
+                { UUID_A, "ambiguous", 0 },
+                { UUID_B, "mounted", 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                test_row(rows[i].state);
+                fake_mountd_set_content(s->mountd, FAKE_DEVNUM(2), "ext4", rows[i].uuid);
+                fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_plug(s, 2, 8, NULL);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "probing");
+                ASSERT_CALLS(s, 1, 0, 0, 0);
+                fake_mountd_release(s->mountd);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_CALLS(s, 1, rows[i].n_mount, 0, 0);
+        }
+}
+
+static void test_nobody_wants_to_know(void)
+{
+        static const struct {
+                const char *row;
+                const char *text;
+        } rows[] = {
+                { "another partition", "[Match]\nUUID=" UUID_A "\nPartUUID=0123-02\n"
+                                       "[Mount]\nWhere=/mnt/data\n" },
+                { "another disk", "[Match]\nUUID=" UUID_A "\nSerial=other\n"
+                                  "[Mount]\nWhere=/mnt/data\n" },
+                { "no volume at all", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                Device *d = scene_device(1, 7, NULL);
+
+                test_row(rows[i].row);
+                if (rows[i].text)
+                        scene_write(s, "data", rows[i].text);
+                d->part_uuid = strdup("0123-01");
+                d->serial = strdup("serial");
+                scene_start(s);
+                scene_event(s, 1, 1, d);
+                scene_settle(s);
+                ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+        }
+}
+
+static void test_no_medium_is_not_probed(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        Device *d = scene_device(1, 7, NULL);
+
+        d->size = 0;
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_event(s, 1, 1, d);
+        scene_settle(s);
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+/* A volume that comes later wants to know. */
+static void test_probed_once_somebody_wants_to_know(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 0, 0, 0);
+        scene_configure(s, "data", UUID_A, "");
+        manager_reload(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+}
+
+static void test_mounted_is_not_probed(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_STATE(s, "other", "absent");
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+}
+
+/* Many. */
+
+static void test_fifty_at_once(void)
+{
+        enum {
+                N = 50
+        };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        char name[16], uuid[64];
+
+        for (unsigned i = 0; i < N; i++) {
+                (void)snprintf(name, sizeof(name), "v%02u", i);
+                (void)snprintf(uuid, sizeof(uuid), "aaaaaaaa-1111-4222-8333-0000000000%02u", i);
+                scene_configure(s, name, uuid, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        }
+        scene_start(s);
+        scene_settle(s);
+        for (unsigned i = 0; i < N; i++) {
+                (void)snprintf(uuid, sizeof(uuid), "aaaaaaaa-1111-4222-8333-0000000000%02u", i);
+                scene_plug(s, i, i + 1, uuid);
+        }
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, N, 0, 0); /* all at once, not one after the other */
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, N, 0, 0);
+        for (unsigned i = 0; i < N; i++) {
+                (void)snprintf(name, sizeof(name), "v%02u", i);
+                test_row(name);
+                ASSERT_STATE(s, name, "mounted");
+                ASSERT_EQ(scene_volume(s, name)->mount->devnum, FAKE_DEVNUM(i));
+        }
+        ASSERT_CONTAINS(s->heard, "STATUS=50 of 50 mounted\n");
+}
+
+static void test_two_volumes_on_one_device(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_STATE(s, "other", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+/* The connection. */
+
+static void test_nothing_without_a_mountd(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        ASSERT_OK(manager_load(s->manager));
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_connection_lost_while_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, drop);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT(!mountd_client_is_connected(manager_mountd(s->manager)));
+        ASSERT_STATE(s, "data", "mounting");
+        ASSERT_FAILURE(s, "data", "");
+
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_EQ(scene_volume(s, "data")->past.attempts, 0);
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+/* It was mounted, but the answer never came. */
+static void test_connection_lost_after_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, drop);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 1);
+}
+
+static void test_connection_lost_while_idle(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        fake_mountd_disconnect(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        scene_plug(s, 2, 8, UUID_B); /* nobody there to mount it */
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_STATE(s, "other", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+static void test_connection_lost_while_probing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        fake_mountd_answer(s->mountd, FAKE_PROBE, drop);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_CALLS(s, 1, 0, 0, 0);
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 2, 1, 0, 0);
+}
+
+/* Unmounted by somebody while the connection was away. */
+static void test_mounts_change_while_disconnected(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        fake_mountd_disconnect(s->mountd);
+        scene_settle(s);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
+static void test_end_while_at_work(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_plug(s, 2, 8, NULL);
+        scene_settle(s);
+        ASSERT_CALLS(s, 1, 1, 0, 0); /* nothing of it is left behind: valgrind and the sanitizers */
+}
+
+/* Reloading. */
+
+static void reload(Scene *s)
+{
+        manager_reload(s->manager);
+        scene_settle(s);
+}
+
+static void test_reload_adds(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "STATUS=No volumes are configured\n");
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_reload_changes(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_free_ char *fingerprint = NULL;
+
+        scene_configure(s, "data", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        fingerprint = strdup(fake_mountd_last(s->mountd)->fingerprint);
+
+        scene_configure(s, "data", UUID_A, "Options=noatime\n");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(scene_volume(s, "data")->mount->stale);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(!scene_volume(s, "data")->mount->stale);
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+        ASSERT(!streq(fake_mountd_last(s->mountd)->fingerprint, fingerprint));
+}
+
+static void test_reload_of_what_is_mounted_elsewhere(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_B, ""); /* the mounted device fits no more */
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
+static void test_bad_file_of_a_mounted_volume(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        reload(s);
+        ASSERT(scene_volume(s, "data")->config_is_bad);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "config");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT(manager_config(s->manager)->n_problems > 0);
+
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT(!scene_volume(s, "data")->config_is_bad);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_bad_file_mounts_nothing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        reload(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "config");
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "config");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+static void test_mended_file_of_an_absent_volume(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        reload(s);
+        ASSERT_FAILURE(s, "data", "config");
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_STR(scene_volume(s, "data")->failure_message, NULL);
+}
+
+static void test_bad_from_the_start(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_write(s, "data", "[Match]\nUUID=" UUID_A "\n");
+        scene_configure(s, "other", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        ASSERT(!manager_find_volume(s->manager, "data"));
+        ASSERT_STATE(s, "other", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_reload_removes(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, (FakeAnswer){ .kind = FAKE_SUCCESS });
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        scene_remove(s, "data");  /* mounted */
+        scene_remove(s, "other"); /* at work */
+        reload(s);
+        ASSERT(!manager_find_volume(s->manager, "data"));
+        ASSERT(!manager_find_volume(s->manager, "other"));
+        fake_mountd_release(s->mountd);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+}
+
+/* Removed while mounted, and there again: mountd's record knows it. */
+static void test_reload_brings_back(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, scene_volume(s, "data")->mount->id);
+        scene_remove(s, "data");
+        reload(s);
+        scene_configure(s, "data", UUID_A, "");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 1);
+}
+
+static void test_reload_while_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "ReadOnly=yes\n");
+        reload(s);
+        ASSERT_STATE(s, "data", "mounting");
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+/* What systemd is told. */
+
+static void test_status(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        scene_configure(s, "third", UUID_C, "");
+        scene_start(s);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "STATUS=0 of 3 mounted, absent: data other third\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "STATUS=1 of 3 mounted, absent: third, failed: data\n");
+}
+
+static void test_reload_is_announced(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *reloading, *ready;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        ASSERT(!strstr(s->heard, "RELOADING=1"));
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n"); /* READY on every path */
+        reload(s);
+        reloading = strstr(s->heard, "RELOADING=1\nMONOTONIC_USEC=");
+        ASSERT(reloading);
+        ASSERT(strspn(reloading + strlen("RELOADING=1\nMONOTONIC_USEC="), DIGITS) > 3);
+        ready = strstr(reloading, "READY=1\nSTATUS=0 of 1 mounted");
+        ASSERT(ready);
+}
+
+static void test_not_ready_without_a_start(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT(!manager_is_ready(s->manager));
+        ASSERT(!strstr(s->heard, "READY=1"));
+}
+
+TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events),
+          TEST(late_event_of_a_device_that_went), TEST(a_burst_is_one_step),
+          TEST(others_devices_are_left_alone), TEST(unknown_content_is_probed),
+          TEST(probe_finds_something_else), TEST(probe_fails), TEST(settled_while_probing),
+          TEST(gone_while_probing), TEST(start_waits_for_the_probe), TEST(nobody_wants_to_know),
+          TEST(no_medium_is_not_probed), TEST(probed_once_somebody_wants_to_know),
+          TEST(mounted_is_not_probed), TEST(fifty_at_once), TEST(two_volumes_on_one_device),
+          TEST(nothing_without_a_mountd), TEST(connection_lost_while_mounting),
+          TEST(connection_lost_after_mounting), TEST(connection_lost_while_idle),
+          TEST(connection_lost_while_probing), TEST(mounts_change_while_disconnected),
+          TEST(end_while_at_work), TEST(reload_adds), TEST(reload_changes),
+          TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
+          TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
+          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
+          TEST(reload_while_mounting), TEST(status), TEST(reload_is_announced),
+          TEST(not_ready_without_a_start))

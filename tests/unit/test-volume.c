@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One volume's road from state to state, with a mountd that answers as the case says. */
+
+#include <errno.h>
+
+#include "macro.h"
+#include "scene.h"
+
+static const FakeAnswer held = { .kind = FAKE_HOLD };
+static const FakeAnswer in_progress = { .kind = FAKE_ERROR,
+                                        .error = "InProgress",
+                                        .message = "A request for this volume is at work" };
+static const FakeAnswer unreadable = { .kind = FAKE_FAILURE,
+                                       .error = "MountFailed",
+                                       .step = "mount",
+                                       .errnum = EIO,
+                                       .message = "Cannot read its superblock" };
+
+static void start_with_device(Scene *s)
+{
+        scene_start(s);
+        scene_settle(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+}
+
+/* Coming and going. */
+
+static void test_attached_is_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeCall *c;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 0, 0, 0);
+
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        c = fake_mountd_last(s->mountd);
+        ASSERT_STR(c->name, "data");
+        ASSERT_EQ(c->devnum, FAKE_DEVNUM(1));
+        ASSERT_EQ(c->diskseq, 7);
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1");
+        ASSERT_STR(scene_volume(s, "data")->mount->target, "/mnt/data");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+static void test_fingerprint_is_of_the_file(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_(volume_config_freep) VolumeConfig *config = NULL;
+        const ConfigSource source = { .dirs = s->dirs, .owner = geteuid() };
+        char *problem = NULL;
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
+        ASSERT_STR(fake_mountd_last(s->mountd)->fingerprint, config->fingerprint);
+}
+
+static void test_present_at_start_is_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_event(s, 1, 0, scene_device(1, 7, UUID_A)); /* enumerated: no SEQNUM */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_mounting_while_at_work(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounting");
+        ASSERT(!volume_is_at_rest(scene_volume(s, "data")));
+        scene_look_again(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(volume_is_at_rest(scene_volume(s, "data")));
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_auto_no(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "Auto=no\n");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1");
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+static void test_where_none(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_write(s, "data", "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=none\n");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+static void test_gone_while_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "lost");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT_STR(fake_mountd_last(s->mountd)->name, "data");
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT(!fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+}
+
+/* Another disk took the number, and the event of the first one's end was lost. */
+static void test_replaced_while_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        scene_plug(s, 1, 8, UUID_B);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+}
+
+static void test_gone_while_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        start_with_device(s);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        fake_mountd_release(s->mountd); /* it was mounted all the same */
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        ASSERT_STATE(s, "data", "absent");
+}
+
+static void test_replugged_while_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        start_with_device(s);
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        fake_mountd_release(s->mountd); /* the old one's */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+        ASSERT_EQ(fake_mountd_last(s->mountd)->diskseq, 8);
+        ASSERT_EQ(scene_volume(s, "data")->mount->diskseq, 8);
+}
+
+/* More than one. */
+
+static void test_two_are_ambiguous(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "ambiguous");
+        ASSERT_FAILURE(s, "data", "probe");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "/dev/fake1");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "/dev/fake2");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT_EQ(fake_mountd_last(s->mountd)->devnum, FAKE_DEVNUM(2));
+}
+
+static void test_mounted_stays_when_a_second_comes(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        scene_plug(s, 2, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1); /* the other is not ambiguous, then */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake2");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+}
+
+/* Mounts that are there already. */
+
+static void test_mounted_before_is_adopted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 0, 0, 1);
+        ASSERT_STR(fake_mountd_last(s->mountd)->name, "data");
+        ASSERT_EQ(fake_mountd_last(s->mountd)->devnum, FAKE_DEVNUM(1));
+        ASSERT_EQ(fake_mountd_last(s->mountd)->diskseq, 7);
+        ASSERT_EQ(scene_volume(s, "data")->mount->id, id);
+}
+
+static void test_record_of_a_mount_is_adopted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 0, 0, 1);
+}
+
+static void test_record_of_a_device_that_went(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
+        scene_start(s);
+        scene_plug(s, 1, 8, UUID_A); /* attached again while we were away */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT_EQ(scene_volume(s, "data")->mount->diskseq, 8);
+}
+
+static void test_record_of_a_mount_that_went(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, 99);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 0, 1, 0);
+        ASSERT(!fake_mountd_last(s->mountd)->lazy);
+}
+
+/* A crash in the middle: whether it is mounted, mountinfo says. */
+static void test_record_of_an_attempt(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTING, 1, 7, 0);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_record_of_an_unmount_holds(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_UNMOUNTED, 1, 7, 0);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+static void test_record_of_an_unmount_of_another(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_UNMOUNTED, 1, 6, 0);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_garbage_as_record_is_none(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        test_write(s->records, "data", "PHASE=flying\n");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+/* Failures. */
+
+static void test_failure_is_told(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeAnswer refused = { FAKE_FAILURE, "MountFailed", "verify", ELOOP, "A link", NULL };
+        const Volume *v;
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, refused);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "verify");
+        v = scene_volume(s, "data");
+        ASSERT_EQ(v->failure_errno, ELOOP);
+        ASSERT_STR(v->failure_message, "A link");
+        ASSERT_STR(v->device, "/dev/fake1");
+        ASSERT_EQ(v->past.attempts, 1);
+
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_STR(v->failure_message, NULL);
+        ASSERT_EQ(v->failure_errno, 0);
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+/* How long after the latest answer the next attempt is set, in whole seconds. */
+static unsigned pause_of(const Scene *s)
+{
+        const Volume *v = scene_volume(s, "data");
+
+        ASSERT(v->retry);
+        return (unsigned)((v->past.retry_usec - fake_mountd_last(s->mountd)->usec) / USEC_PER_SEC);
+}
+
+static void test_pauses_double(void)
+{
+        static const unsigned pauses[] = { 10, 20, 40, 60, 60 };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetrySec=10\nRetryLimit=5\n");
+        for (unsigned i = 0; i < 7; i++)
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        for (unsigned i = 0; i < ELEMENTSOF(pauses); i++) {
+                ASSERT_EQ(fake_mountd_count_all(s->mountd), i + 1);
+                ASSERT_EQ(pause_of(s), pauses[i]);
+                scene_look_again(s); /* a look before the time does nothing */
+                ASSERT_EQ(fake_mountd_count_all(s->mountd), i + 1);
+                ASSERT_STATE(s, "data", "failed");
+                scene_hasten(s, "data");
+        }
+
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 6);
+        ASSERT(!scene_volume(s, "data")->retry);
+        scene_look_again(s);
+        scene_plug(s, 1, 7, UUID_A); /* a synthetic event is no replug */
+        scene_settle(s);
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 6);
+        ASSERT_STATE(s, "data", "failed");
+}
+
+static void test_the_timer_tries_again(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        unsigned tries = SCENE_TRIES;
+
+        scene_configure(s, "data", UUID_A, "RetrySec=100ms\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        while (scene_volume(s, "data")->state != VOLUME_MOUNTED)
+                ASSERT(scene_wait(s, &tries));
+        ASSERT_CALLS(s, 0, 3, 0, 0);
+}
+
+static void test_no_retries_when_none_are_wanted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT(!scene_volume(s, "data")->retry);
+}
+
+static void test_replug_starts_afresh(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+static void test_reload_starts_afresh(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        manager_reload(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+static void test_unplugged_while_waiting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        if (scene_volume(s, "data")->retry)
+                scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_unsupported_is_not_tried_again(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeAnswer unsupported = { FAKE_FAILURE, "NotSupported", "mount",
+                                         ENODEV,       "No driver",    NULL };
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unsupported);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "unsupported");
+        ASSERT_FAILURE(s, "data", "mount");
+        ASSERT_STR(scene_volume(s, "data")->failure_message, "No driver");
+        ASSERT(!scene_volume(s, "data")->retry);
+        scene_look_again(s);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+static void test_an_error_of_the_bus_is_a_failure(void)
+{
+        static const struct {
+                const char *error;
+                const char *step;
+        } rows[] = {
+                { "ConfigInvalid", "config" },
+                { "NoSuchVolume", "config" },
+                { "LimitsExceeded", "mount" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer a = { .kind = FAKE_ERROR,
+                                       .error = rows[i].error,
+                                       .message = "Not now" };
+
+                test_row(rows[i].error);
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
+                start_with_device(s);
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", rows[i].step);
+                ASSERT_STR(scene_volume(s, "data")->failure_message, "Not now");
+                scene_hasten(s, "data");
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static int write_no_target(sd_bus_message *m)
+{
+        return sd_bus_message_append(m, "a{sv}", 1, "MountId", "i", 5);
+}
+
+static int write_a_number(sd_bus_message *m)
+{
+        return sd_bus_message_append(m, "u", 5);
+}
+
+static void test_garbage_is_a_failure(void)
+{
+        static const FakeWriter writers[] = { write_no_target, write_a_number };
+
+        for (size_t i = 0; i < ELEMENTSOF(writers); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer garbage = { .kind = FAKE_GARBAGE, .write = writers[i] };
+
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, garbage);
+                start_with_device(s);
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBADMSG);
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+                scene_hasten(s, "data");
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static void test_adopting_fails(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeAnswer wrong = { FAKE_FAILURE, "MountFailed", "verify", EINVAL, "Is ro", NULL };
+
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+        fake_mountd_answer(s->mountd, FAKE_ADOPT, wrong);
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "verify");
+        ASSERT_CALLS(s, 0, 0, 0, 1);
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 0, 0, 2);
+}
+
+/* Put off. */
+
+static void test_in_progress_is_put_off(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        for (unsigned i = 0; i < 3; i++)
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, in_progress);
+        start_with_device(s);
+        for (unsigned i = 0; i < 3; i++) {
+                ASSERT_CALLS(s, 0, i + 1, 0, 0);
+                ASSERT_STATE(s, "data", "mounting");
+                ASSERT_FAILURE(s, "data", "");
+                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 0);
+                ASSERT(!volume_is_at_rest(scene_volume(s, "data")));
+                scene_look_again(s);
+                ASSERT_CALLS(s, 0, i + 1, 0, 0);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 4, 0, 0);
+}
+
+static void test_unmount_in_progress_is_put_off(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        for (unsigned i = 0; i < 3; i++)
+                fake_mountd_answer(s->mountd, FAKE_UNMOUNT, in_progress);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        for (unsigned i = 0; i < 3; i++) {
+                ASSERT_STATE(s, "data", "lost");
+                ASSERT_CALLS(s, 0, 1, i + 1, 0);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 4, 0);
+}
+
+static void test_replugged_while_put_off(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, in_progress);
+        start_with_device(s);
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+/* Somebody else. */
+
+static void test_foreign_unmount_is_respected(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(!fake_mountd_last(s->mountd)->lazy);
+
+        scene_look_again(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        manager_reload(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+}
+
+/* Unmounted, and something else is in its place: not ours to touch. */
+static void test_foreign_remount_by_another_id(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "tmpfs");
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, unreadable); /* cannot tidy up, go on */
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+}
+
+static void test_somebody_moves_it(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/elsewhere"));
+}
+
+static void test_somebody_mounts_it_again(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 1, 1);
+}
+
+static void test_foreign_mount_on_the_target(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "target");
+        ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBUSY);
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "rubbish");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_what_is_no_filesystem(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        Device *d;
+
+        scene_write(s, "data", "[Match]\nPartUUID=0123-ab\n[Mount]\nWhere=/mnt/data\n");
+        scene_start(s);
+        d = scene_device(1, 7, UUID_B);
+        d->content = DEVICE_CONTENT_OTHER;
+        free(d->type);
+        d->type = strdup("swap");
+        d->part_uuid = strdup("0123-ab");
+        scene_event(s, 1, 1, d);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unsupported");
+        ASSERT_FAILURE(s, "data", "probe");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+static void test_not_ready_is_not_there(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        Device *d;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        d = scene_device(1, 7, UUID_A);
+        d->ready = false;
+        scene_event(s, 1, 1, d);
+        d = scene_device(2, 8, UUID_A);
+        d->size = 0; /* a reader without a card */
+        scene_event(s, 2, 2, d);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_event(s, 1, 3, scene_device(1, 7, UUID_A));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
+          TEST(present_at_start_is_mounted), TEST(mounting_while_at_work), TEST(auto_no),
+          TEST(where_none), TEST(gone_while_mounted), TEST(replaced_while_mounted),
+          TEST(gone_while_mounting), TEST(replugged_while_mounting), TEST(two_are_ambiguous),
+          TEST(mounted_stays_when_a_second_comes), TEST(mounted_before_is_adopted),
+          TEST(record_of_a_mount_is_adopted), TEST(record_of_a_device_that_went),
+          TEST(record_of_a_mount_that_went), TEST(record_of_an_attempt),
+          TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
+          TEST(garbage_as_record_is_none), TEST(failure_is_told), TEST(pauses_double),
+          TEST(the_timer_tries_again), TEST(no_retries_when_none_are_wanted),
+          TEST(replug_starts_afresh), TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
+          TEST(unsupported_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
+          TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(in_progress_is_put_off),
+          TEST(unmount_in_progress_is_put_off), TEST(replugged_while_put_off),
+          TEST(foreign_unmount_is_respected), TEST(foreign_remount_by_another_id),
+          TEST(somebody_moves_it), TEST(somebody_mounts_it_again),
+          TEST(foreign_mount_on_the_target), TEST(what_is_no_filesystem),
+          TEST(not_ready_is_not_there))
