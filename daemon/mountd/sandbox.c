@@ -18,13 +18,15 @@
 #include "sandbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_LIMIT RLIM_INFINITY /* its shadow alone is terabytes */
+#define ADDRESS_SANITIZER 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define MEMORY_LIMIT RLIM_INFINITY
+#define ADDRESS_SANITIZER 1
 #endif
 #endif
-#ifndef MEMORY_LIMIT
+#ifdef ADDRESS_SANITIZER
+#define MEMORY_LIMIT RLIM_INFINITY /* its shadow alone is terabytes */
+#else
 #define MEMORY_LIMIT (64UL * 1024 * 1024) /* libblkid reads a few hundred kB; ZFS labels 4 MB */
 #endif
 #define CPU_LIMIT 10 /* seconds; a probe takes a millisecond */
@@ -80,16 +82,19 @@ static int keep_only(const int *keep, unsigned n_keep)
 static int allow_calls(scmp_filter_ctx filter)
 {
         static const int calls[] = {
-                SCMP_SYS(read),       SCMP_SYS(pread64),
-                SCMP_SYS(lseek),      SCMP_SYS(_llseek),
-                SCMP_SYS(fstat),      SCMP_SYS(fstat64),
-                SCMP_SYS(brk),        SCMP_SYS(munmap),
-                SCMP_SYS(mremap),     SCMP_SYS(madvise),
-                SCMP_SYS(fadvise64),  SCMP_SYS(fadvise64_64),
-                SCMP_SYS(close),      SCMP_SYS(exit),
-                SCMP_SYS(exit_group), SCMP_SYS(futex),
-                SCMP_SYS(getrandom),  SCMP_SYS(rt_sigreturn),
-                SCMP_SYS(sigreturn),  SCMP_SYS(restart_syscall),
+                SCMP_SYS(read),        SCMP_SYS(pread64),
+                SCMP_SYS(lseek),       SCMP_SYS(_llseek),
+                SCMP_SYS(fstat),       SCMP_SYS(fstat64),
+                SCMP_SYS(brk),         SCMP_SYS(munmap),
+                SCMP_SYS(mremap),      SCMP_SYS(madvise),
+                SCMP_SYS(fadvise64),   SCMP_SYS(fadvise64_64),
+                SCMP_SYS(close),       SCMP_SYS(exit),
+                SCMP_SYS(exit_group),  SCMP_SYS(futex),
+                SCMP_SYS(getrandom),   SCMP_SYS(rt_sigreturn),
+                SCMP_SYS(sigreturn),   SCMP_SYS(restart_syscall),
+#ifdef ADDRESS_SANITIZER
+                SCMP_SYS(sigaltstack), /* by which it looks for the stacks before _exit() */
+#endif
         };
         int r = 0;
 

@@ -68,6 +68,11 @@ static Request *request_free(Request *q)
 
 DEFINE_CLEANUP(Request *, request_free)
 
+static bool is_own(const Request *q)
+{
+        return q->kind == REQUEST_TIDY || q->kind == REQUEST_START;
+}
+
 static void unlink_request(Request *q)
 {
         for (Request **p = &q->service->requests; *p; p = &(*p)->next)
@@ -429,7 +434,8 @@ static void drop_client(Service *s)
         s->client = sd_bus_close_unref(s->client);
         for (Request *q = s->requests; q; q = q->next) {
                 q->message = sd_bus_message_unref(q->message);
-                job_kill(q->job);
+                if (!is_own(q)) /* what tidies up after a client outlives it */
+                        job_kill(q->job);
         }
         log_debug("The client is gone");
 }

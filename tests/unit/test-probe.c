@@ -12,179 +12,21 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "images.h"
 #include "macro.h"
 #include "probe.h"
 #include "test.h"
 #include "text.h"
 
-#define MIB (1024LL * 1024)
-#define SECTOR 512U
 #define HEAD_SIZE ((size_t)128 * 1024) /* of an image: where nearly all superblocks are */
 #define MUTATION_MSEC 250              /* an image */
 
-#define FS_UUID "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"
-#define DISK_UUID "2a6e5b1c-0d3f-4c58-9b7a-61f0e2d4c3b5"
-#define PART_UUID "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-
-/* COMMAND writes the file $IMAGE, which is there already and SIZE bytes long unless that is 0. */
-static const struct Image {
-        const char *name;
-        const char *tool;
-        const char *command;
-        long long size;
-} images[] = {
-        { "ext2", "mkfs.ext2", "mkfs.ext2 -q -F -L two $IMAGE", 8 * MIB },
-        { "ext3", "mkfs.ext3", "mkfs.ext3 -q -F -L 'th ree' $IMAGE", 16 * MIB },
-        { "ext4", "mkfs.ext4", "mkfs.ext4 -q -F -L 'a\"b$c`d\\e&' -U " FS_UUID " $IMAGE",
-          16 * MIB },
-        { "ext4-odd", "mkfs.ext4", "mkfs.ext4 -q -F -L \"$(printf 'a\\344b\\001')\" $IMAGE",
-          16 * MIB },
-        { "ext4-journal", "mkfs.ext4", "mkfs.ext4 -q -F -O journal_dev $IMAGE >/dev/null",
-          16 * MIB },
-        { "xfs", "mkfs.xfs", "mkfs.xfs -q -f -L ix-ef-es $IMAGE", 320 * MIB },
-        { "btrfs", "mkfs.btrfs", "mkfs.btrfs -q -f -L 'bu tter' $IMAGE >/dev/null 2>&1",
-          128 * MIB },
-        { "ntfs", "mkntfs", "mkntfs -q -F -Q -L 'Neue Platte' $IMAGE >/dev/null 2>&1", 16 * MIB },
-        { "vfat12", "mkfs.vfat", "mkfs.vfat -F 12 -n TWELVE -i 1234ABCD $IMAGE >/dev/null", MIB },
-        { "vfat16", "mkfs.vfat", "mkfs.vfat -F 16 $IMAGE >/dev/null", 32 * MIB },
-        { "vfat32", "mkfs.vfat", "mkfs.vfat -F 32 -n 'THIRTY TWO' $IMAGE >/dev/null", 64 * MIB },
-        { "exfat", "mkfs.exfat", "mkfs.exfat -L ex $IMAGE >/dev/null", 32 * MIB },
-        { "minix", "mkfs.minix", "mkfs.minix $IMAGE >/dev/null", MIB },
-        { "swap", "mkswap", "mkswap -L swapped $IMAGE >/dev/null 2>&1", 8 * MIB },
-        { "squashfs", "mksquashfs", "mksquashfs /etc/default $IMAGE -noappend >/dev/null", 0 },
-        { "gpt", "sfdisk",
-          "printf 'label: gpt\nlabel-id: " DISK_UUID "\nstart=2048, size=32768, name=\"first\"\n"
-          "size=20480, uuid=" PART_UUID ", name=\"Da ta \303\244\"\n' | sfdisk -q $IMAGE",
-          64 * MIB },
-        { "dos", "sfdisk",
-          "printf 'label: dos\nlabel-id: 0x12345678\nsize=20480\ntype=E\nsize=8192\n' | "
-          "sfdisk -q $IMAGE",
-          64 * MIB },
-};
-
-static const char *image_directory(void)
-{
-        static char dir[PATH_MAX];
-
-        if (!dir[0])
-                snprintf(dir, sizeof(dir), "%s", test_directory());
-        return dir;
-}
-
-static char *image_path(const char *name)
-{
-        char *path = text_format("%s/%s", image_directory(), name);
-
-        ASSERT(path);
-        return path;
-}
-
-static int open_new(const char *path, long long size)
-{
-        int fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
-
-        ASSERT(fd >= 0);
-        ASSERT_OK(ftruncate(fd, size));
-        return fd;
-}
-
-static bool has_tool(const char *tool)
-{
-        _cleanup_free_ char *command = text_format("command -v %s >/dev/null", tool);
-
-        return system(command) == 0;
-}
-
-/* A descriptor of the image; -1 when its tool is missing. */
-static int open_image(const struct Image *image)
-{
-        _cleanup_free_ char *path = image_path(image->name);
-
-        if (access(path, F_OK) < 0) {
-                if (!has_tool(image->tool))
-                        return -1;
-                if (image->size > 0)
-                        close_fd(open_new(path, image->size));
-                ASSERT_OK(setenv("IMAGE", path, 1));
-                ASSERT_OK(system(image->command));
-        }
-        return open(path, O_RDWR | O_CLOEXEC);
-}
-
-static int open_image_named(const char *name)
-{
-        for (size_t i = 0; i < ELEMENTSOF(images); i++)
-                if (streq(images[i].name, name)) {
-                        int fd = open_image(&images[i]);
-
-                        if (fd < 0)
-                                test_skip("no %s image", name);
-                        return fd;
-                }
-        test_skip("no image %s in the table", name);
-}
-
-/* A copy of the image NAME, which may be spoilt. */
-static int copy_image(const char *name, const char *copy_name, char **ret_path)
-{
-        _cleanup_free_ char *path = image_path(name), *copy = image_path(copy_name);
-        _cleanup_free_ char *command = text_format("cp --sparse=always %s %s", path, copy);
-
-        close_fd(open_image_named(name));
-        ASSERT_OK(system(command));
-        *ret_path = TAKE_PTR(copy);
-        return open(*ret_path, O_RDWR | O_CLOEXEC);
-}
-
-/* What `blkid -p` finds under KEY, "" when nothing; its exit status. */
-static int ask_blkid(const char *path, const char *key, char value[PROBE_VALUE_MAX])
-{
-        _cleanup_free_ char *command =
-                text_format("blkid -p -s %s -o value %s 2>/dev/null", key, path);
-        FILE *f = popen(command, "re");
-        size_t n;
-
-        ASSERT(f);
-        n = fread(value, 1, PROBE_VALUE_MAX - 1, f);
-        if (n > 0 && value[n - 1] == '\n')
-                n--;
-        value[n] = '\0';
-        return WEXITSTATUS(pclose(f));
-}
-
-static void compare_value(const char *path, const char *key, const char *is)
-{
-        char want[PROBE_VALUE_MAX];
-
-        (void)ask_blkid(path, key, want);
-        if (!streq(is, want))
-                test_fail(__FILE__, __LINE__, "%s is \"%s\", blkid says \"%s\"", key, is, want);
-}
-
 static void compare(int fd, const char *path)
 {
-        enum {
-                BLKID_AMBIVALENT = 8
-        };
         ProbeResult r;
-        char type[PROBE_VALUE_MAX];
-        int status;
 
         ASSERT_OK(probe_fd(fd, -1, 0, &r));
-        ASSERT(probe_result_is_valid(&r));
-        status = ask_blkid(path, "TYPE", type);
-        if (status == BLKID_AMBIVALENT) {
-                ASSERT_EQ(r.verdict, PROBE_AMBIVALENT);
-                return;
-        }
-        ASSERT_EQ(r.verdict, type[0] ? PROBE_FOUND : PROBE_NOTHING);
-        if (r.verdict == PROBE_FOUND)
-                ASSERT_STR(r.type, type);
-        compare_value(path, "USAGE", r.usage);
-        compare_value(path, "UUID", r.uuid);
-        compare_value(path, "LABEL", r.label);
-        compare_value(path, "VERSION", r.version);
-        compare_value(path, "PTUUID", r.table_uuid);
+        image_compare(path, &r);
 }
 
 static void test_images(void)
@@ -193,9 +35,9 @@ static void test_images(void)
 
         if (!has_tool("blkid"))
                 test_skip("blkid is missing");
-        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+        for (size_t i = 0; i < n_images; i++) {
                 _cleanup_free_ char *path = image_path(images[i].name);
-                _cleanup_close_ int fd = open_image(&images[i]);
+                _cleanup_close_ int fd = image_open(&images[i]);
 
                 test_row(images[i].name);
                 if (fd < 0) {
@@ -211,7 +53,7 @@ static void test_images(void)
 
 static void test_ext4_values(void)
 {
-        _cleanup_close_ int fd = open_image_named("ext4");
+        _cleanup_close_ int fd = image_open_named("ext4");
         ProbeResult r;
 
         ASSERT_OK(probe_fd(fd, -1, 0, &r));
@@ -248,8 +90,8 @@ static void test_partitions(void)
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                _cleanup_close_ int fd = open_image_named("ext3");
-                _cleanup_close_ int disk_fd = open_image_named(rows[i].disk);
+                _cleanup_close_ int fd = image_open_named("ext3");
+                _cleanup_close_ int disk_fd = image_open_named(rows[i].disk);
                 ProbeResult r;
 
                 test_row(rows[i].part_label);
@@ -270,7 +112,7 @@ static void test_partitions(void)
 /* The partition table itself is no content. */
 static void test_whole_disk(void)
 {
-        _cleanup_close_ int fd = open_image_named("gpt");
+        _cleanup_close_ int fd = image_open_named("gpt");
         ProbeResult r;
 
         ASSERT_OK(probe_fd(fd, -1, 0, &r));
@@ -294,13 +136,13 @@ static void get(int fd, off_t offset, void *data, size_t size)
 static void test_ambivalent(void)
 {
         _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = -1, xfs_fd = open_image_named("xfs");
-        _cleanup_close_ int disk_fd = open_image_named("gpt");
+        _cleanup_close_ int fd = -1, xfs_fd = image_open_named("xfs");
+        _cleanup_close_ int disk_fd = image_open_named("gpt");
         uint8_t sector[SECTOR];
         ProbeResult r;
 
         /* ext4 leaves the first kilobyte alone. */
-        fd = copy_image("ext4", "ambivalent", &path);
+        fd = image_copy("ext4", "ambivalent", &path);
         get(xfs_fd, 0, sector, sizeof(sector));
         put(fd, 0, sector, sizeof(sector));
         if (has_tool("blkid"))
@@ -361,10 +203,10 @@ static void test_checksum(void)
 
                 test_row(rows[i].name);
                 if (rows[i].image)
-                        fd = copy_image(rows[i].image, "checksum", &path);
+                        fd = image_copy(rows[i].image, "checksum", &path);
                 else {
                         path = image_path("checksum");
-                        fd = open_new(path, 8 * MIB);
+                        fd = image_create(path, 8 * MIB);
                 }
                 make_lvm_label(label, rows[i].spoil);
                 put(fd, SECTOR, label, sizeof(label));
@@ -385,7 +227,7 @@ static void test_luks(void)
 {
         static const char uuid[] = FS_UUID;
         _cleanup_free_ char *path = image_path("luks");
-        _cleanup_close_ int fd = open_new(path, 8 * MIB);
+        _cleanup_close_ int fd = image_create(path, 8 * MIB);
         ProbeResult r;
 
         put(fd, 0, "LUKS\xba\xbe\0\1", 8);
@@ -413,8 +255,8 @@ static void test_truncated(void)
                                            1024,  1025,  2048,  4095,  4096,    8191,         32768,
                                            33792, 65535, 65536, 66560, MIB - 1, 8 * MIB - 512 };
 
-        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
-                _cleanup_close_ int fd = open_image(&images[i]), short_fd = -1;
+        for (size_t i = 0; i < n_images; i++) {
+                _cleanup_close_ int fd = image_open(&images[i]), short_fd = -1;
                 _cleanup_free_ char *path = image_path("truncated");
                 uint8_t head[HEAD_SIZE] = { 0 };
 
@@ -426,7 +268,7 @@ static void test_truncated(void)
                         ProbeResult r;
 
                         short_fd = close_fd(short_fd);
-                        short_fd = open_new(path, 0);
+                        short_fd = image_create(path, 0);
                         put(short_fd, 0, head, sizeof(head));
                         ASSERT_OK(ftruncate(short_fd, sizes[j]));
                         if (is_readable(short_fd, &r))
@@ -447,7 +289,7 @@ static void test_blank(void)
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_free_ char *path = image_path("blank");
-                _cleanup_close_ int fd = open_new(path, rows[i].size);
+                _cleanup_close_ int fd = image_create(path, rows[i].size);
                 ProbeResult r;
 
                 test_row(rows[i].name);
@@ -466,12 +308,12 @@ static void test_errors(void)
 {
         _cleanup_free_ char *path = image_path("unreadable");
         _cleanup_close_ int dir_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-        _cleanup_close_ int good_fd = open_image_named("ext4");
+        _cleanup_close_ int good_fd = image_open_named("ext4");
         ProbeResult r, untouched;
 
         memset(&r, 'x', sizeof(r));
         memset(&untouched, 'x', sizeof(untouched));
-        close_fd(open_new(path, 8 * MIB));
+        close_fd(image_create(path, 8 * MIB));
         fd = open(path, O_WRONLY | O_CLOEXEC);
         ASSERT(fd >= 0);
         ASSERT(probe_fd(-1, -1, 0, &r) < 0);
@@ -552,10 +394,10 @@ static void mutate(int fd, int disk_fd, uint8_t head[HEAD_SIZE])
 
 static void test_mutations(void)
 {
-        _cleanup_close_ int small_fd = open_image_named("ext2");
+        _cleanup_close_ int small_fd = image_open_named("ext2");
 
-        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
-                _cleanup_close_ int fd = open_image(&images[i]), copy_fd = -1;
+        for (size_t i = 0; i < n_images; i++) {
+                _cleanup_close_ int fd = image_open(&images[i]), copy_fd = -1;
                 uint8_t head[HEAD_SIZE] = { 0 };
 
                 test_row(images[i].name);
@@ -599,11 +441,11 @@ static int probe_confined(int fd, int disk_fd, unsigned part_number, ProbeResult
 
 static void test_confined(void)
 {
-        _cleanup_close_ int disk_fd = open_image_named("gpt");
+        _cleanup_close_ int disk_fd = image_open_named("gpt");
         unsigned before = count_descriptors();
 
-        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
-                _cleanup_close_ int fd = open_image(&images[i]);
+        for (size_t i = 0; i < n_images; i++) {
+                _cleanup_close_ int fd = image_open(&images[i]);
                 ProbeResult free_result, confined_result;
 
                 test_row(images[i].name);
@@ -614,29 +456,6 @@ static void test_confined(void)
                 ASSERT(memcmp(&free_result, &confined_result, sizeof(free_result)) == 0);
         }
         ASSERT_EQ(count_descriptors(), before);
-}
-
-/* A loop device of FILE_FD that goes with its last descriptor. */
-static int attach_loop(int file_fd, char node[static 32])
-{
-        _cleanup_close_ int control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-        struct loop_config config = {
-                .fd = (uint32_t)file_fd,
-                .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_READ_ONLY | LO_FLAGS_PARTSCAN,
-        };
-
-        for (unsigned attempt = 0; control_fd >= 0 && attempt < 16; attempt++) {
-                int n = ioctl(control_fd, LOOP_CTL_GET_FREE), fd;
-
-                if (n < 0)
-                        break;
-                snprintf(node, 32, "/dev/loop%d", n);
-                fd = open(node, O_RDONLY | O_CLOEXEC);
-                if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) >= 0)
-                        return fd;
-                close_fd(fd); /* somebody else was faster */
-        }
-        return -1;
 }
 
 /* Partition NUMBER of the loop device NODE, also where the kernel reads no such tables. */
@@ -657,16 +476,16 @@ static int open_partition(int disk_fd, const char *node, int number, long long s
 /* Real block devices, about which libblkid would ask sysfs if it could. */
 static void test_block_devices(void)
 {
-        _cleanup_close_ int ext4_fd = open_image_named("ext4"), file_fd = -1, disk_fd = -1, fd = -1;
+        _cleanup_close_ int ext4_fd = image_open_named("ext4"), file_fd = -1, disk_fd = -1, fd = -1;
         _cleanup_free_ char *path = NULL;
         static uint8_t head[2 * HEAD_SIZE];
         char node[32];
         ProbeResult r;
 
-        file_fd = copy_image("gpt", "disk", &path);
+        file_fd = image_copy("gpt", "disk", &path);
         get(ext4_fd, 0, head, sizeof(head));
         put(file_fd, MIB, head, sizeof(head));
-        disk_fd = attach_loop(file_fd, node);
+        disk_fd = loop_attach(file_fd, LO_FLAGS_READ_ONLY | LO_FLAGS_PARTSCAN, node);
         if (disk_fd < 0)
                 test_skip("no loop device: %m");
         fd = open_partition(disk_fd, node, 1, MIB, 16 * MIB);

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "images.h"
+#include "macro.h"
+#include "record.h"
+#include "served.h"
+#include "test.h"
+#include "text.h"
+
+/* What mountd does to mounts, directories and records when a client tells the truth, and what it
+ * does not when the client lies or the world has changed. */
+
+static void begin(void)
+{
+        served_begin_with_disks();
+        served_configure("data", served.where, "");
+        served_start();
+}
+
+static Record *load(const char *name)
+{
+        Record *r = NULL;
+
+        (void)record_load(served.records, name, &r);
+        return r;
+}
+
+static void assert_record(RecordPhase phase, bool directory_made, int mount_id)
+{
+        _cleanup_(record_freep) Record *r = load("data");
+
+        ASSERT(r);
+        ASSERT_EQ(r->phase, phase);
+        ASSERT_STR(r->target, served.where);
+        ASSERT(r->devnum == served.disk.devnum);
+        ASSERT(r->diskseq == served.disk.diskseq);
+        ASSERT_EQ(r->mount_id, mount_id);
+        ASSERT_EQ(r->directory_made, directory_made);
+}
+
+/* Nothing was done for data, nor left behind. */
+static void assert_untouched(unsigned n_mounts)
+{
+        _cleanup_(record_freep) Record *r = load("data");
+
+        ASSERT(!r);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(served.where));
+}
+
+static bool contains_line(const char *text, const char *line)
+{
+        const char *p = strstr(text, line);
+
+        return p && (p == text || p[-1] == '\n') && p[strlen(line)] == '\n';
+}
+
+#define ASSERT_LINE(text, ...)                                                                   \
+        do {                                                                                     \
+                _cleanup_free_ char *_line = text_format(__VA_ARGS__);                           \
+                if (!contains_line(text, _line))                                                 \
+                        test_fail(__FILE__, __LINE__, "\"%s\" has no line \"%s\"", text, _line); \
+        } while (0)
+
+static void mount_data(void)
+{
+        const char *answer = ask_mount("data", &served.disk);
+
+        if (!contains_line(answer, "ReadOnly b false"))
+                test_fail(__FILE__, __LINE__, "%s", answer);
+}
+
+static void test_mount(void)
+{
+        struct stat st;
+        const char *a;
+        int id;
+
+        begin();
+        a = ask_mount("data", &served.disk);
+        id = mount_on(served.where);
+        ASSERT(id > 0);
+        ASSERT_LINE(a, "Node s %s", served.disk.node);
+        ASSERT_LINE(a, "UUID s " FS_UUID);
+        ASSERT_LINE(a, "Label s a\"b$c`d\\e&");
+        ASSERT_LINE(a, "Type s ext4");
+        ASSERT_LINE(a, "Target s %s", served.where);
+        ASSERT_LINE(a, "DeviceNumber t %" PRIu64, (uint64_t)served.disk.devnum);
+        ASSERT_LINE(a, "DiskSequence t %" PRIu64, served.disk.diskseq);
+        ASSERT_LINE(a, "MountId i %d", id);
+        ASSERT_LINE(a, "ReadOnly b false");
+        ASSERT_CONTAINS(a, "\nOptions s ");
+        ASSERT_CONTAINS(strstr(a, "\nOptions s "), "nosuid");
+        ASSERT_CONTAINS(strstr(a, "\nOptions s "), "nodev");
+        ASSERT(!strstr(a, "Error"));
+        ASSERT(!strstr(a, "Warnings"));
+        ASSERT_STR(served.progress, "data:probe data:target data:mount data:verify");
+        assert_record(RECORD_MOUNTED, true, id);
+        ASSERT_OK(stat(served.where, &st));
+        ASSERT(st.st_dev == served.disk.devnum);
+        served_stop();
+        ASSERT_EQ(mount_on(served.where), id); /* mounts stay when it ends */
+}
+
+/* The same request again takes up what is there. */
+static void test_again(void)
+{
+        unsigned n_mounts;
+        const char *a;
+        int id;
+
+        begin();
+        mount_data();
+        id = mount_on(served.where);
+        n_mounts = count_mounts();
+        for (unsigned i = 0; i < 3; i++) {
+                a = ask_mount("data", &served.disk);
+                ASSERT_LINE(a, "MountId i %d", id);
+                ASSERT_LINE(a, "UUID s " FS_UUID);
+                ASSERT_EQ(count_mounts(), n_mounts);
+                assert_record(RECORD_MOUNTED, true, id);
+        }
+        a = ask("Adopt", "stt", "data", (uint64_t)served.disk.devnum, served.disk.diskseq);
+        ASSERT_LINE(a, "MountId i %d", id);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        assert_record(RECORD_MOUNTED, true, id);
+        served_stop();
+}
+
+static void test_unmount(void)
+{
+        unsigned n_mounts;
+
+        begin();
+        n_mounts = count_mounts();
+        mount_data();
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(served.where));
+        assert_record(RECORD_UNMOUNTED, false, 0);
+        /* Twice is no failure, and it can be mounted again. */
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        assert_record(RECORD_UNMOUNTED, false, 0);
+        mount_data();
+        ASSERT(mount_on(served.where) > 0);
+        served_stop();
+}
+
+/* A directory that was there before is not ours to remove. */
+static void test_directory_of_others(void)
+{
+        begin();
+        ASSERT_OK(mkdir(served.where, 0700));
+        mount_data();
+        assert_record(RECORD_MOUNTED, false, mount_on(served.where));
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT(is_there(served.where));
+        test_write(served.where, "file", "");
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "Warnings as [ ");
+        served_stop();
+}
+
+static void test_busy(void)
+{
+        _cleanup_free_ char *holder = text_format("[ %d ", (int)getpid());
+        _cleanup_close_ int fd = -1;
+        const char *a;
+        int id;
+
+        begin();
+        mount_data();
+        id = mount_on(served.where);
+        fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        a = ask("Unmount", "sb", "data", false);
+        ASSERT_LINE(a, "Error s Busy");
+        ASSERT_LINE(a, "Step s unmount");
+        ASSERT_LINE(a, "Errno i %d", EBUSY);
+        ASSERT_CONTAINS(a, "Holders a(us)");
+        ASSERT_CONTAINS(a, holder);
+        ASSERT_EQ(mount_on(served.where), id);
+        assert_record(RECORD_MOUNTED, true, id);
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        fd = close_fd(fd);
+        served_stop();
+}
+
+typedef struct WrongDevice {
+        const char *name;
+        const Disk *disk; /* what is said, … */
+        bool is_number;
+        dev_t number; /* … or this */
+        int64_t sequence_off;
+        const char *error;
+} WrongDevice;
+
+static const WrongDevice wrong_devices[] = {
+        { "another filesystem", &served.other, false, 0, 0, "DeviceAbsent" },
+        { "an earlier disk", &served.disk, false, 0, -1, "DeviceAbsent" },
+        { "a later disk", &served.disk, false, 0, 1, "DeviceAbsent" },
+        { "another's sequence", &served.disk, false, 0, INT64_MAX, "DeviceAbsent" },
+        { "a character device", NULL, true, 0x103 /* 1:3 */, 0, "DeviceAbsent" },
+        { "nothing", NULL, true, 0xfa04d /* 4000:77 */, 0, "DeviceAbsent" },
+        { "zero", NULL, true, 0, 0, "DeviceAbsent" },
+        { "a huge number", NULL, true, UINT64_MAX, 0, "DeviceAbsent" },
+};
+
+static const char *ask_wrong(const char *method, const WrongDevice *w)
+{
+        uint64_t devnum = w->is_number ? w->number : w->disk->devnum;
+        uint64_t diskseq =
+                w->is_number ? served.disk.diskseq : w->disk->diskseq + (uint64_t)w->sequence_off;
+
+        if (streq(method, "Probe"))
+                return ask("Probe", "tt", devnum, diskseq);
+        if (streq(method, "Adopt"))
+                return ask("Adopt", "stt", "data", devnum, diskseq);
+        return ask("Mount", "stts", "data", devnum, diskseq, served_fingerprint("data"));
+}
+
+static void test_wrong_device(void)
+{
+        unsigned n_mounts;
+
+        begin();
+        n_mounts = count_mounts();
+        for (size_t i = 0; i < ELEMENTSOF(wrong_devices); i++) {
+                const WrongDevice *w = &wrong_devices[i];
+
+                test_row(w->name);
+                ASSERT_LINE(ask_wrong("Mount", w), "Error s %s", w->error);
+                assert_untouched(n_mounts);
+                ASSERT_CONTAINS(ask_wrong("Adopt", w), "Error s ");
+                assert_untouched(n_mounts);
+                if (w->disk == &served.other)
+                        continue; /* which anybody may look at */
+                ASSERT_LINE(ask_wrong("Probe", w), "Error s %s", w->error);
+        }
+        mount_data(); /* the right one still is */
+        served_stop();
+}
+
+static void test_probe(void)
+{
+        const char *a;
+
+        begin();
+        a = ask("Probe", "tt", (uint64_t)served.disk.devnum, served.disk.diskseq);
+        ASSERT_LINE(a, "Node s %s", served.disk.node);
+        ASSERT_LINE(a, "UUID s " FS_UUID);
+        ASSERT_LINE(a, "Type s ext4");
+        ASSERT_LINE(a, "Usage s filesystem");
+        ASSERT_LINE(a, "Size t %lld", 16 * MIB);
+        ASSERT_LINE(a, "SectorSize u %u", SECTOR);
+        ASSERT_LINE(a, "DiskSequence t %" PRIu64, served.disk.diskseq);
+        /* A label that is neither UTF-8 nor printable. */
+        a = ask("Probe", "tt", (uint64_t)served.other.devnum, served.other.diskseq);
+        ASSERT_LINE(a, "Label s a\\xe4b\\x01");
+        served_stop();
+}
+
+/* Another disk, of the same UUID, while the first is mounted there. */
+static void test_second_device(void)
+{
+        unsigned n_mounts;
+        Disk twin = { .fd = -1 };
+        const char *a;
+        int id;
+
+        begin();
+        mount_data();
+        id = mount_on(served.where);
+        n_mounts = count_mounts();
+        served_attach("ext4", &twin);
+        a = ask_mount("data", &twin);
+        close_fd(twin.fd);
+        ASSERT_LINE(a, "Error s AlreadyMounted");
+        ASSERT_LINE(a, "Step s target");
+        ASSERT_CONTAINS(a, served.where);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT_EQ(mount_on(served.where), id);
+        assert_record(RECORD_MOUNTED, true, id);
+        served_stop();
+}
+
+/* Targets that are not used: nothing is mounted, made or removed. */
+static void test_targets(void)
+{
+        static const struct {
+                const char *name;
+                const char *where; /* below the base */
+                const char *text;
+        } rows[] = {
+                { "symbolic link", "link", "/link is a symbolic link" },
+                { "symbolic link in it", "link/made", "/link is a symbolic link" },
+                { "dangling link", "dangling", "/dangling is a symbolic link" },
+                { "file", "file", "/file is not a directory" },
+                { "below a file", "file/made", "/file is not a directory" },
+                { "foreign mount", "foreign", "foreign-thing (tmpfs) is mounted on" },
+        };
+
+        served_begin_with_disks();
+        served_start();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *where = text_format("%s/%s", served.base, rows[i].where);
+                unsigned n_mounts;
+                const char *a;
+
+                test_row(rows[i].name);
+                if (i == 0) {
+                        ASSERT_OK(chdir(served.base));
+                        ASSERT_OK(mkdir("dir", 0755));
+                        ASSERT_OK(symlink("dir", "link"));
+                        ASSERT_OK(symlink("nowhere", "dangling"));
+                        test_write(served.base, "file", "");
+                        ASSERT_OK(mkdir("foreign", 0755));
+                        ASSERT_OK(mount("foreign-thing", "foreign", "tmpfs", 0, NULL));
+                        ASSERT_OK(chdir("/"));
+                }
+                served_configure("data", where, "");
+                n_mounts = count_mounts();
+                a = ask_mount("data", &served.disk);
+                ASSERT_LINE(a, "Error s MountFailed");
+                ASSERT_LINE(a, "Step s target");
+                ASSERT_CONTAINS(a, rows[i].text);
+                ASSERT_EQ(count_mounts(), n_mounts);
+                ASSERT(!load("data"));
+                if (!strstr(rows[i].where, "/made"))
+                        ASSERT(is_there(where));
+        }
+        served_stop();
+}
+
+static void test_target_foreign_not_lost(void)
+{
+        begin();
+        ASSERT_OK(mkdir(served.where, 0755));
+        ASSERT_OK(mount("foreign", served.where, "tmpfs", 0, NULL));
+        test_write(served.where, "precious", "");
+        ASSERT_LINE(ask_mount("data", &served.disk), "Error s MountFailed");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", true), "Error s NotMounted\n");
+        ASSERT_CONTAINS(
+                ask("Adopt", "stt", "data", (uint64_t)served.disk.devnum, served.disk.diskseq),
+                "Error s NotMounted\n");
+        ASSERT_OK(chdir(served.where));
+        ASSERT(is_there("precious"));
+        ASSERT_OK(chdir("/"));
+        served_stop();
+}
+
+/* The record speaks of a mount that is there no more; what is there now is somebody else's. */
+static void test_unmount_foreign(void)
+{
+        _cleanup_(record_freep) Record *r = NULL;
+        int id;
+
+        begin();
+        mount_data();
+        ASSERT_OK(umount2(served.where, 0));
+        ASSERT_OK(mount("foreign", served.where, "tmpfs", 0, NULL));
+        id = mount_on(served.where);
+        /* The kernel gives a free mount ID to the next mount; whether it did is left to no chance.
+         */
+        r = load("data");
+        ASSERT(r);
+        r->mount_id = id;
+        ASSERT_OK(record_save(served.records, "data", r));
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT_EQ(mount_on(served.where), id);
+        assert_record(RECORD_UNMOUNTED, false, 0);
+        served_stop();
+}
+
+/* A record whose mount ID is somebody else's somewhere else. */
+static void test_unmount_forged(void)
+{
+        _cleanup_free_ char *elsewhere = NULL;
+        _cleanup_(record_freep) Record *r = NULL;
+        unsigned n_mounts;
+        int id;
+
+        begin();
+        elsewhere = text_format("%s/elsewhere", served.base);
+        ASSERT_OK(mkdir(elsewhere, 0755));
+        ASSERT_OK(mount("foreign", elsewhere, "tmpfs", 0, NULL));
+        id = mount_on(elsewhere);
+        mount_data();
+        ASSERT_OK(umount2(served.where, 0));
+        n_mounts = count_mounts();
+        r = load("data");
+        ASSERT(r);
+        r->mount_id = id;
+        ASSERT_OK(record_save(served.records, "data", r));
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT_EQ(mount_on(elsewhere), id);
+        served_stop();
+}
+
+/* Ours is out of reach below another one: it is not said to be gone. */
+static void test_unmount_covered(void)
+{
+        int id, cover;
+        const char *a;
+
+        begin();
+        mount_data();
+        id = mount_on(served.where);
+        ASSERT_OK(mount("cover", served.where, "tmpfs", 0, NULL));
+        cover = mount_on(served.where);
+        ASSERT(cover != id);
+        a = ask("Unmount", "sb", "data", false);
+        ASSERT_LINE(a, "Error s Busy");
+        ASSERT_EQ(mount_on(served.where), cover);
+        assert_record(RECORD_MOUNTED, true, id);
+        ASSERT_OK(umount2(served.where, 0));
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        ASSERT(!is_there(served.where));
+        served_stop();
+}
+
+static void test_unmount_spoilt_record(void)
+{
+        static const char *const texts[] = { "", "garbage", "PHASE=mounted\n",
+                                             "PHASE=mounted\nTARGET=/\nDEVICE=x\n" };
+        unsigned n_mounts;
+
+        begin();
+        mount_data();
+        n_mounts = count_mounts();
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                test_row(texts[i]);
+                test_write(served.records, "data", texts[i]);
+                ASSERT_LINE(ask("Unmount", "sb", "data", true), "Error s NotMounted");
+                ASSERT_EQ(count_mounts(), n_mounts);
+        }
+        served_stop();
+}
+
+static const char *ask_adopt(const Disk *disk)
+{
+        return ask("Adopt", "stt", "data", (uint64_t)disk->devnum, disk->diskseq);
+}
+
+static void test_adopt(void)
+{
+        const char *a;
+        int id;
+
+        begin();
+        ASSERT_LINE(ask_adopt(&served.disk), "Error s NotMounted");
+        ASSERT(!load("data"));
+        ASSERT_OK(mkdir(served.where, 0755));
+        ASSERT_LINE(ask_adopt(&served.disk), "Error s NotMounted");
+        /* Another disk is there. */
+        ASSERT_OK(mount(served.other.node, served.where, "ext4", 0, NULL));
+        ASSERT_LINE(ask_adopt(&served.disk), "Error s NotMounted");
+        ASSERT_LINE(ask_adopt(&served.other),
+                    "Error s DeviceAbsent"); /* the file means none such */
+        ASSERT(!load("data"));
+        ASSERT_OK(umount2(served.where, 0));
+        /* Ours, mounted by somebody else. */
+        ASSERT_OK(mount(served.disk.node, served.where, "ext4", MS_RDONLY, NULL));
+        id = mount_on(served.where);
+        ASSERT_LINE(ask_adopt(&served.other), "Error s NotMounted");
+        a = ask_adopt(&served.disk);
+        ASSERT_LINE(a, "MountId i %d", id);
+        ASSERT_LINE(a, "ReadOnly b true");
+        ASSERT_LINE(a, "Target s %s", served.where);
+        assert_record(RECORD_MOUNTED, false, id);
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        ASSERT(is_there(served.where));
+        served_stop();
+}
+
+/* Its file names another place by now: it is mounted once, and known to be where it is. */
+static void test_moved(void)
+{
+        _cleanup_free_ char *elsewhere = NULL;
+        unsigned n_mounts;
+        int id;
+
+        begin();
+        elsewhere = text_format("%s/elsewhere", served.base);
+        mount_data();
+        id = mount_on(served.where);
+        n_mounts = count_mounts();
+        served_configure("data", elsewhere, "");
+        ASSERT_LINE(ask_mount("data", &served.disk), "Error s AlreadyMounted");
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(elsewhere));
+        ASSERT_LINE(ask_adopt(&served.disk), "Target s %s", served.where);
+        assert_record(RECORD_MOUNTED, true, id);
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        mount_data();
+        ASSERT(mount_on(elsewhere) > 0);
+        served_stop();
+}
+
+/* What nobody is there to do after a crash is done at the next start. */
+static void test_tidied_at_start(void)
+{
+        _cleanup_free_ char *full = NULL, *empty = NULL, *real = NULL;
+        _cleanup_(record_freep) Record *r = NULL;
+        int id;
+
+        begin();
+        full = text_format("%s/full", served.base);
+        empty = text_format("%s/empty", served.base);
+        real = text_format("%s/real", served.base);
+        mount_data();
+        id = mount_on(served.where);
+        ASSERT_OK(mkdir(full, 0755));
+        test_write(full, "precious", "");
+        ASSERT_OK(mkdir(empty, 0755));
+        ASSERT_OK(mkdir(real, 0755));
+        /* As a mountd leaves them that dies before the mount. */
+        const struct {
+                const char *name, *target;
+                bool made;
+        } rows[] = { { "full", full, true }, { "empty", empty, true }, { "real", real, false } };
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Record half = { .phase = RECORD_MOUNTING,
+                                .target = (char *)(uintptr_t)rows[i].target,
+                                .devnum = served.other.devnum,
+                                .diskseq = served.other.diskseq,
+                                .directory_made = rows[i].made };
+
+                ASSERT_OK(record_save(served.records, rows[i].name, &half));
+        }
+        /* And one that dies after it. */
+        r = load("data");
+        ASSERT(r);
+        r->phase = RECORD_MOUNTING;
+        r->mount_id = 0;
+        ASSERT_OK(record_save(served.records, "data", r));
+        served_stop();
+
+        served_listen();
+        served_connect();
+        ASSERT_CONTAINS(ask("Unmount", "sb", "full", false), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "empty", false), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "real", false), "Error s NotMounted\n");
+        ASSERT(is_there(full));
+        ASSERT(!is_there(empty));
+        ASSERT(is_there(real));
+        ASSERT_EQ(mount_on(served.where), id);
+        ASSERT_LINE(ask_adopt(&served.disk), "MountId i %d", id);
+        assert_record(RECORD_MOUNTED, true, id);
+        served_stop();
+}
+
+TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(directory_of_others), TEST(busy),
+          TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
+          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_forged),
+          TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt), TEST(moved),
+          TEST(tidied_at_start))

@@ -1,0 +1,744 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "images.h"
+#include "macro.h"
+#include "mountinfo.h"
+#include "record.h"
+#include "served.h"
+#include "service.h"
+#include "test.h"
+#include "text.h"
+
+/* The service against a client that lies, floods, hangs, or falls silent in the middle of a word.
+ */
+
+#define ERROR_PREFIX "error org.wslbare1.Error."
+#define NOWHERE UINT64_C(0xfa04d) /* 4000:77 */
+
+static unsigned n_descriptors; /* of the service at rest; 0 not known */
+
+/* What every case ends with: it is there, at rest, and answers. */
+static void assert_at_rest(void)
+{
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "Error s DeviceAbsent\n");
+        WAIT_FOR(served_count_children() == 0);
+        if (n_descriptors > 0)
+                ASSERT_EQ(served_count_descriptors(), n_descriptors);
+}
+
+static void begin(void)
+{
+        served_begin();
+        served_configure("data", served.where, "");
+        served_start();
+        n_descriptors = 0;
+        assert_at_rest();
+        n_descriptors = served_count_descriptors();
+}
+
+static const char *ask_of(const char *method, const char *name)
+{
+        if (streq(method, "Mount"))
+                return ask(method, "stts", name, NOWHERE, UINT64_C(1), "");
+        if (streq(method, "Adopt"))
+                return ask(method, "stt", name, NOWHERE, UINT64_C(1));
+        return ask(method, "sb", name, true);
+}
+
+static void test_names(void)
+{
+        static char too_long[66];
+        static const char *const methods[] = { "Mount", "Adopt", "Unmount", "SetTarget" };
+        static const char *const names[] = {
+                "",    ".",      "..",   "../x", "../config/data", "/data",    "a/b",   "data/",
+                ".x",  "-x",     "_x",   "a b",  "a\nb",           "\xc3\xa4", "data ", "*",
+                "a%b", "data@x", "a\\b", "a:b",  "data\x7f",       too_long,   "$(x)",  "a;b",
+        };
+        memset(too_long, 'a', sizeof(too_long) - 1);
+        begin();
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                for (size_t k = 0; k < ELEMENTSOF(methods); k++) {
+                        test_row(names[i]);
+                        ASSERT_CONTAINS(ask_of(methods[k], names[i]),
+                                        "error " SD_BUS_ERROR_INVALID_ARGS ": ");
+                }
+        too_long[VOLUME_NAME_MAX] = '\0';
+        ASSERT_CONTAINS(ask_of("Mount", too_long), ERROR_PREFIX "NoSuchVolume: ");
+        assert_at_rest();
+        served_stop();
+}
+
+/* Well-formed, and nobody's. */
+static void test_unknown(void)
+{
+        begin();
+        ASSERT_CONTAINS(ask_of("Mount", "absent"), ERROR_PREFIX "NoSuchVolume: ");
+        ASSERT_CONTAINS(ask_of("Adopt", "absent"), ERROR_PREFIX "NoSuchVolume: ");
+        ASSERT_CONTAINS(ask_of("Unmount", "absent"), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask_of("SetTarget", "absent"), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask_of("Unmount", "data"), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask_of("SetTarget", "data"), "Error s NotMounted\n");
+        served_stop();
+}
+
+static const char *ask_fingerprint(const char *fingerprint)
+{
+        return ask("Mount", "stts", "data", NOWHERE, UINT64_C(1), fingerprint);
+}
+
+/* The file is another one than the client speaks of. */
+static void test_changed_file(void)
+{
+        _cleanup_free_ char *old = NULL, *path = NULL, *longer = NULL;
+
+        begin();
+        path = text_format("%s/data.conf", served.config);
+        old = strdup(served_fingerprint("data"));
+        ASSERT_CONTAINS(ask_fingerprint(old), "Error s DeviceAbsent\n"); /* that is the right one */
+        longer = text_format("%s0", old);
+        ASSERT_CONTAINS(ask_fingerprint(longer), ERROR_PREFIX "ConfigInvalid: ");
+        ASSERT_CONTAINS(ask_fingerprint(""), ERROR_PREFIX "ConfigInvalid: ");
+        served_configure("data", served.where, "Options=noatime\n");
+        ASSERT_CONTAINS(ask_fingerprint(old), ERROR_PREFIX "ConfigInvalid: The file changed");
+        ASSERT_CONTAINS(ask_fingerprint(served_fingerprint("data")), "Error s DeviceAbsent\n");
+        /* The same text in another file. */
+        free(old);
+        old = strdup(served_fingerprint("data"));
+        ASSERT_OK(unlink(path));
+        ASSERT_CONTAINS(ask_fingerprint(old), ERROR_PREFIX "NoSuchVolume: ");
+        served_configure("data", served.where, "Options=noatime\n");
+        ASSERT_CONTAINS(ask_fingerprint(old), ERROR_PREFIX "ConfigInvalid: The file changed");
+        served_stop();
+}
+
+/* A file that anybody could have written, or that is none. */
+static void test_untrusted_file(void)
+{
+        _cleanup_free_ char *path = NULL, *fingerprint = NULL;
+
+        begin();
+        path = text_format("%s/data.conf", served.config);
+        fingerprint = strdup(served_fingerprint("data"));
+
+        ASSERT_OK(chmod(path, 0646));
+        ASSERT_CONTAINS(ask_fingerprint(fingerprint), ERROR_PREFIX "ConfigInvalid: ");
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), "can be written by others");
+        ASSERT_OK(chmod(path, 0644));
+        if (geteuid() == 0) {
+                ASSERT_OK(chown(path, 65534, 65534));
+                ASSERT_CONTAINS(ask_of("Adopt", "data"), "belongs to user 65534");
+                ASSERT_OK(chown(path, 0, 0));
+        }
+        ASSERT_OK(chmod(served.config, 0777));
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX);
+        ASSERT_OK(chmod(served.config, 0755));
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), "Error s DeviceAbsent\n"); /* all is well again */
+
+        test_write(served.config, "data.conf", "[Match]\nUUID=x\n[Mount]\nWhere=/proc/x\n");
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "ConfigInvalid: ");
+        ASSERT_CONTAINS(served.answer, "data.conf:4: ");
+        test_write(served.config, "data.conf", "");
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "NoSuchVolume: ");
+        ASSERT_OK(unlink(path));
+        ASSERT_OK(mkfifo(path, 0644));
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "ConfigInvalid: ");
+        ASSERT_OK(unlink(path));
+        ASSERT_OK(symlink("/dev/null", path));
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "NoSuchVolume: ");
+        served_stop();
+}
+
+static void test_signatures(void)
+{
+        begin();
+        ASSERT_CONTAINS(ask("Mount", "s", "data"), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Mount", ""), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Mount", "stt", "data", NOWHERE, UINT64_C(1)),
+                        "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Mount", "suus", "data", 1, 2, "x"),
+                        "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Mount", "sttss", "data", NOWHERE, UINT64_C(1), "x", "y"),
+                        "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Mount", "as", 2, "data", "x"), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Probe", "s", "data"), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Unmount", "su", "data", 1), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Adopt", "h", 0), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Format", "s", "data"), "error " SD_BUS_ERROR_UNKNOWN_METHOD);
+        assert_at_rest();
+        served_stop();
+}
+
+static void test_mountinfo(void)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(mountinfo_freep) Mountinfo *m = NULL;
+        int fd;
+
+        begin();
+        ASSERT(sd_bus_call_method(served.bus, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Mountinfo",
+                                  NULL, &reply, "") >= 0);
+        ASSERT(sd_bus_message_read(reply, "h", &fd) > 0);
+        ASSERT_EQ(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+        ASSERT_OK(mountinfo_read(fd, &m));
+        ASSERT(m->n_entries > 0);
+        if (geteuid() == 0)
+                ASSERT(mountinfo_find_target(m, served.base)); /* of its namespace */
+        served_stop();
+}
+
+/* Floods. */
+
+typedef struct Count {
+        unsigned n_replies;
+        unsigned n_done;    /* said what it found */
+        unsigned n_limited; /* LimitsExceeded */
+        unsigned n_other;
+} Count;
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        Count *c = userdata;
+
+        c->n_replies++;
+        if (!e)
+                c->n_done++;
+        else if (sd_bus_error_has_name(e, SD_BUS_ERROR_LIMITS_EXCEEDED))
+                c->n_limited++;
+        else
+                c->n_other++;
+        return 0;
+}
+
+/* Sends N requests, and reads nothing before the last one is on its way. */
+static void flood(unsigned n, const char *method, Count *c)
+{
+        for (unsigned i = 0; i < n; i++)
+                if (streq(method, "Probe"))
+                        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH,
+                                                        MOUNTD_INTERFACE, method, on_reply, c, "tt",
+                                                        NOWHERE, (uint64_t)i) >= 0);
+                else
+                        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH,
+                                                        MOUNTD_INTERFACE, method, on_reply, c,
+                                                        "stts", "data", NOWHERE, (uint64_t)i,
+                                                        served_fingerprint("data")) >= 0);
+        ASSERT(sd_bus_flush(served.bus) >= 0);
+}
+
+static void collect(unsigned n, const Count *c)
+{
+        while (c->n_replies < n) {
+                int r = sd_bus_process(served.bus, NULL);
+
+                ASSERT(r >= 0);
+                if (r == 0)
+                        ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
+        }
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_IS_FREED false /* it is kept to be watched */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_IS_FREED false
+#endif
+#endif
+#ifndef MEMORY_IS_FREED
+#define MEMORY_IS_FREED (!getenv("WSLBARE_VALGRIND"))
+#endif
+
+static void test_flood(void)
+{
+        enum {
+                N = 2000
+        };
+        unsigned long kib;
+
+        begin();
+        kib = served_resident_kib();
+        for (unsigned round = 0; round < 3; round++) {
+                Count c = { 0 };
+
+                flood(N, round % 2 ? "Mount" : "Probe", &c);
+                collect(N, &c);
+                ASSERT(c.n_done >= 1);
+                ASSERT_EQ(c.n_done + c.n_limited + c.n_other, N);
+                if (round % 2 == 0)
+                        ASSERT_EQ(c.n_other, 0);
+                assert_at_rest();
+                if (MEMORY_IS_FREED)
+                        ASSERT(served_resident_kib() < kib + 4096);
+        }
+        served_stop();
+}
+
+/* More than may be at work: those that hang are counted, and the rest is refused at once. */
+static void test_limit(void)
+{
+        Count c = { 0 };
+        const char *frozen;
+
+        served_begin_with_disks();
+        frozen = served_freeze();
+        for (unsigned i = 0; i < MOUNTD_JOBS_MAX + 50; i++) {
+                char name[16], where[PATH_MAX];
+
+                snprintf(name, sizeof(name), "v%u", i);
+                snprintf(where, sizeof(where), "%.2000s/where%u", frozen, i);
+                served_configure(name, where, "");
+        }
+        served_start();
+        for (unsigned i = 0; i < MOUNTD_JOBS_MAX + 50; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "v%u", i);
+                ASSERT(sd_bus_call_method_async(
+                               served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Mount",
+                               on_reply, &c, "stts", name, (uint64_t)served.disk.devnum,
+                               served.disk.diskseq, served_fingerprint(name)) >= 0);
+        }
+        ASSERT(sd_bus_flush(served.bus) >= 0);
+        collect(50, &c);
+        ASSERT_EQ(c.n_limited, 50);
+        ASSERT_EQ(served_count_children(), MOUNTD_JOBS_MAX);
+        ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)),
+                        "error " SD_BUS_ERROR_LIMITS_EXCEEDED);
+        served_disconnect(); /* they are killed */
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        served_stop();
+}
+
+/* What hangs. */
+
+/* A request for data whose answer nobody has waited for yet. */
+static void send_mount(Count *c)
+{
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "Mount", on_reply, c, "stts", "data",
+                                        (uint64_t)served.disk.devnum, served.disk.diskseq,
+                                        served_fingerprint("data")) >= 0);
+        ASSERT(sd_bus_flush(served.bus) >= 0);
+}
+
+static char hanging_where[PATH_MAX];
+
+/* A Mount that has come as far as its mount point, on a disk that does not answer. */
+static void begin_hanging(const char *more, bool listening, Count *c)
+{
+        served_begin_with_disks();
+        snprintf(hanging_where, sizeof(hanging_where), "%.2000s/where", served_freeze());
+        served_configure("data", hanging_where, more);
+        if (listening) {
+                served_listen();
+                served_connect();
+        } else
+                served_start();
+        send_mount(c);
+        while (!strstr(served.progress, "data:target")) {
+                ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
+                ASSERT(sd_bus_process(served.bus, NULL) >= 0);
+        }
+}
+
+static void test_in_progress(void)
+{
+        Count c = { 0 };
+
+        begin_hanging("", false, &c);
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask_of("Unmount", "data"), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask_of("SetTarget", "data"), ERROR_PREFIX "InProgress: ");
+        /* Others are not kept from anything. */
+        ASSERT_CONTAINS(ask("Probe", "tt", (uint64_t)served.disk.devnum, served.disk.diskseq),
+                        "UUID s " FS_UUID "\n");
+        ASSERT_CONTAINS(ask_of("Unmount", "other"), "Error s NotMounted\n");
+        ASSERT_EQ(c.n_replies, 0);
+        served_thaw();
+        collect(1, &c);
+        ASSERT_EQ(c.n_done, 1);
+        ASSERT(mount_on(hanging_where) > 0);
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        served_stop();
+}
+
+/* A disk that never answers costs one request its time, and nothing else. */
+static void test_timed_out(void)
+{
+        _cleanup_(record_freep) Record *r = NULL;
+        unsigned n_mounts;
+        uint64_t before;
+        Count c = { 0 };
+
+        begin_hanging("MountTimeoutSec=1\n", false, &c);
+        n_mounts = count_mounts();
+        before = now_usec();
+        collect(1, &c);
+        ASSERT(now_usec() - before < 10 * USEC_PER_SEC);
+        ASSERT_EQ(c.n_done, 1);
+        /* Its child cannot be killed yet, so nobody else may begin. */
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "Error s DeviceAbsent\n");
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(hanging_where));
+        ASSERT_EQ(record_load(served.records, "data", &r), -ENOENT);
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false\n");
+        served_stop();
+}
+
+static int on_timed_out(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *key, *value;
+        char *text = userdata;
+
+        ASSERT(sd_bus_message_enter_container(m, 'a', "{sv}") > 0);
+        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                ASSERT(sd_bus_message_read(m, "s", &key) > 0);
+                if (streq(key, "Error") || streq(key, "Step")) {
+                        ASSERT(sd_bus_message_read(m, "v", "s", &value) > 0);
+                        strcat(strcat(text, value), " ");
+                } else
+                        ASSERT(sd_bus_message_skip(m, "v") >= 0);
+                ASSERT(sd_bus_message_exit_container(m) >= 0);
+        }
+        return 0;
+}
+
+static void test_timed_out_answer(void)
+{
+        char text[256] = "";
+
+        served_begin_with_disks();
+        snprintf(hanging_where, sizeof(hanging_where), "%.2000s/where", served_freeze());
+        served_configure("data", hanging_where, "MountTimeoutSec=1\n");
+        served_start();
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "Mount", on_timed_out, text, "stts", "data",
+                                        (uint64_t)served.disk.devnum, served.disk.diskseq,
+                                        served_fingerprint("data")) >= 0);
+        while (!text[0]) {
+                ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
+                ASSERT(sd_bus_process(served.bus, NULL) >= 0);
+        }
+        ASSERT_STR(text, "TimedOut target ");
+        served_thaw();
+        served_stop();
+}
+
+/* The client goes in the middle of a Mount: nothing half-done stays. */
+static void test_vanish(void)
+{
+        _cleanup_(record_freep) Record *r = NULL;
+        unsigned n_mounts;
+        Count c = { 0 };
+
+        begin_hanging("", true, &c);
+        n_mounts = count_mounts();
+        served_disconnect();
+        served_connect(); /* the next one, while the child still hangs */
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(hanging_where));
+        ASSERT_EQ(record_load(served.records, "data", &r), -ENOENT);
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false\n");
+        served_stop();
+}
+
+/* The same at whatever moment: afterwards it is mounted, and taken up, or nothing of it is there.
+ */
+static void test_vanish_anywhere(void)
+{
+        unsigned n_mounted = 0, n_mounts;
+
+        served_begin_with_disks();
+        served_configure("data", served.where, "");
+        served_listen();
+        n_mounts = count_mounts();
+        for (unsigned round = 0; round < 40; round++) {
+                _cleanup_(record_freep) Record *r = NULL;
+                Count c = { 0 };
+
+                served_connect();
+                send_mount(&c);
+                (void)usleep(round * 400);
+                served_disconnect();
+                /* One that comes and goes while what the first left is tidied up. */
+                served_connect();
+                (void)usleep(round % 8 * 300);
+                served_disconnect();
+                served_connect();
+                ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "DeviceAbsent");
+                WAIT_FOR(served_count_children() == 0);
+                if (mount_on(served.where) > 0) {
+                        n_mounted++;
+                        ASSERT_EQ(count_mounts(), n_mounts + 1);
+                        ASSERT_CONTAINS(ask("Adopt", "stt", "data", (uint64_t)served.disk.devnum,
+                                            served.disk.diskseq),
+                                        "MountId i ");
+                        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+                } else if (record_load(served.records, "data", &r) >= 0)
+                        ASSERT_EQ(r->phase, RECORD_UNMOUNTED);
+                ASSERT_EQ(count_mounts(), n_mounts);
+                ASSERT(!is_there(served.where));
+                served_disconnect();
+        }
+        printf("# in %u of 40 rounds it was mounted\n", n_mounted);
+        served_connect();
+        n_descriptors = 0;
+        assert_at_rest();
+        served_stop();
+}
+
+/* Half messages and garbage. */
+
+#define AUTH "\0AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n"
+#define BYTES(s) s, sizeof(s) - 1
+
+/* A call of org.wslbare1.Mountd.Mountinfo on its object, without its last bytes. */
+static const char call[] = "l\1\0\1\0\0\0\0\1\0\0\0\x52\0\0\0"
+                           "\1\1o\0\x14\0\0\0/org/wslbare1/mountd\0\0\0\0"
+                           "\2\1s\0\x13\0\0\0org.wslbare1.Mountd\0\0\0\0\0"
+                           "\3\1s\0\x09\0\0\0Mountinfo\0\0\0\0\0\0\0";
+
+/* Whether the other side hangs up within a moment. */
+static bool is_hung_up(int fd, int msec)
+{
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        uint64_t end = now_usec() + (uint64_t)msec * USEC_PER_MSEC;
+        char bytes[4096];
+
+        while (now_usec() < end) {
+                if (poll(&p, 1, 20) > 0 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+                        return true;
+        }
+        return false;
+}
+
+static void send_all(int fd, const char *data, size_t size)
+{
+        /* It may hang up in the middle. */
+        while (size > 0) {
+                ssize_t n = send(fd, data, size, MSG_NOSIGNAL);
+
+                if (n <= 0)
+                        return;
+                data += n;
+                size -= (size_t)n;
+        }
+}
+
+/* Whether PART came; all up to it is read. */
+static bool receive(int fd, const char *part, size_t size)
+{
+        char bytes[4096];
+        size_t n = 0;
+
+        while (n < sizeof(bytes)) {
+                ssize_t k = recv(fd, bytes + n, sizeof(bytes) - n, 0);
+
+                if (k <= 0)
+                        return false;
+                n += (size_t)k;
+                if (memmem(bytes, n, part, size))
+                        return true;
+        }
+        return false;
+}
+
+static int connect_authenticated(void)
+{
+        int fd = served_connect_raw();
+
+        send_all(fd, BYTES(AUTH));
+        ASSERT(receive(fd, BYTES("AGREE_UNIX_FD\r\n")));
+        return fd;
+}
+
+/* Whoever comes next is served. */
+static void assert_served(void)
+{
+        served_connect();
+        assert_at_rest();
+        served_disconnect();
+}
+
+static void begin_listening(void)
+{
+        served_begin();
+        served_configure("data", served.where, "");
+        served_listen();
+        served_connect();
+        n_descriptors = 0;
+        assert_at_rest();
+        n_descriptors = served_count_descriptors();
+        served_disconnect();
+}
+
+/* That what the other cases have a half of is a message. */
+static void test_whole_message(void)
+{
+        int fd;
+
+        begin_listening();
+        fd = connect_authenticated();
+        send_all(fd, call, sizeof(call) - 1);
+        ASSERT(receive(fd, BYTES("l\2")));
+        close_fd(fd);
+        assert_served();
+        served_stop();
+}
+
+static void test_half_message(void)
+{
+        static const struct {
+                const char *name;
+                const char *data;
+                size_t size;
+        } rows[] = {
+                { "nothing", "", 0 },
+                { "a NUL", BYTES("\0") },
+                { "half a line", BYTES("\0AUTH EXT") },
+                { "no BEGIN", BYTES("\0AUTH EXTERNAL\r\nDATA\r\n") },
+        };
+        begin_listening();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_close_ int fd = served_connect_raw();
+
+                test_row(rows[i].name);
+                send_all(fd, rows[i].data, rows[i].size);
+                ASSERT(!is_hung_up(fd, 60)); /* it waits, … */
+                fd = close_fd(fd);
+                assert_served(); /* … and is not harmed */
+        }
+        for (size_t size = 0; size < sizeof(call) - 1; size += size < 20 ? 1 : 13) {
+                _cleanup_close_ int fd = connect_authenticated();
+
+                send_all(fd, call, size);
+                ASSERT(!is_hung_up(fd, 30));
+                fd = close_fd(fd);
+                assert_served();
+        }
+        served_stop();
+}
+
+static void test_garbage(void)
+{
+        static char zeros[100000], lines[100000];
+        static const struct {
+                const char *name;
+                bool authenticated;
+                const char *data;
+                size_t size;
+        } rows[] = {
+                { "text", false, BYTES("GET / HTTP/1.0\r\n\r\n") },
+                { "zeros", false, zeros, sizeof(zeros) },
+                { "an endless line", false, lines, sizeof(lines) },
+                { "no endianness", true, BYTES("x\1\0\1\0\0\0\0\1\0\0\0\x52\0\0\0") },
+                { "a huge message", true, BYTES("l\1\0\1\xff\xff\xff\x7f\1\0\0\0\x52\0\0\0") },
+                { "huge fields", true, BYTES("l\1\0\1\0\0\0\0\1\0\0\0\xff\xff\xff\xff") },
+                { "zeros after BEGIN", true, BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") },
+        };
+        memset(lines, 'x', sizeof(lines));
+        begin_listening();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_close_ int fd =
+                        rows[i].authenticated ? connect_authenticated() : served_connect_raw();
+
+                test_row(rows[i].name);
+                send_all(fd, rows[i].data, rows[i].size);
+                ASSERT(is_hung_up(fd, 5000));
+                fd = close_fd(fd);
+                assert_served();
+        }
+        served_stop();
+}
+
+/* The header's every byte once. */
+static void test_spoilt_header(void)
+{
+        begin_listening();
+        for (size_t i = 0; i < sizeof(call) - 1; i++) {
+                _cleanup_close_ int fd = connect_authenticated();
+                char spoilt[sizeof(call)];
+
+                memcpy(spoilt, call, sizeof(call));
+                spoilt[i] ^= 0x41;
+                send_all(fd, spoilt, sizeof(spoilt) - 1);
+                fd = close_fd(fd);
+                assert_served();
+        }
+        served_stop();
+}
+
+/* One client at a time. */
+static void test_second_client(void)
+{
+        begin_listening();
+        served_connect();
+        assert_at_rest();
+        for (unsigned i = 0; i < 5; i++) {
+                _cleanup_close_ int fd = served_connect_raw();
+
+                ASSERT(is_hung_up(fd, 5000));
+                assert_at_rest(); /* the first one goes on */
+        }
+        served_disconnect();
+        assert_served();
+        served_stop();
+}
+
+/* A second client is on no account served instead of the first, nor does it get its answers. */
+static void test_second_client_at_work(void)
+{
+        Count c = { 0 };
+        int fd;
+
+        begin_hanging("", true, &c);
+        fd = served_connect_raw();
+        send_all(fd, BYTES(AUTH));
+        ASSERT(is_hung_up(fd, 5000));
+        close_fd(fd);
+        served_thaw();
+        collect(1, &c);
+        ASSERT_EQ(c.n_done, 1);
+        ASSERT(mount_on(hanging_where) > 0);
+        served_stop();
+}
+
+/* Clients that leave as soon as they came, and with requests under way. */
+static void test_hasty_clients(void)
+{
+        begin_listening();
+        for (unsigned i = 0; i < 50; i++) {
+                Count c = { 0 };
+
+                served_connect();
+                if (i % 2)
+                        flood(i, "Probe", &c);
+                served_disconnect();
+        }
+        WAIT_FOR(served_count_children() == 0);
+        assert_served();
+        served_stop();
+}
+
+TEST_MAIN(TEST(names), TEST(unknown), TEST(changed_file), TEST(untrusted_file), TEST(signatures),
+          TEST(mountinfo), TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out),
+          TEST(timed_out_answer), TEST(vanish), TEST(vanish_anywhere), TEST(whole_message),
+          TEST(half_message), TEST(garbage), TEST(spoilt_header), TEST(second_client),
+          TEST(second_client_at_work), TEST(hasty_clients))
