@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Distributions as WSL has them: without udevd, without a bus, and several on one kernel."""
+
+from uuid import uuid4
+
+from disks import LoopDisk, make_disk, make_image
+from distro import DBUS, UDEVD, Distro
+from machine import wait_until
+from volumes import (conf, conf_path, is_free, mounts, said, state, states, unmount, wait_free, wait_mounted,
+                     wait_state, wait_tidy)
+
+PARTITION = str(uuid4())
+
+
+def volumes(configurations, **options):
+    files = {conf_path(name): text for name, text in configurations.items()}
+    return Distro(files=files, enable=["wslbared.service"], **options)
+
+
+def test_without_udevd(tmp):
+    """Kernel events, and a look at the disk of our own."""
+    kinds = "ext4", "xfs", "btrfs", "ntfs"
+    uuids = {fstype: make_image(fstype, tmp / fstype) for fstype in kinds}
+    uuids["late"] = make_image("ext4", tmp / "late")
+    make_image("ext4", tmp / "part", label="part")
+    make_disk(tmp / "disk", [{"image": tmp / "part", "uuid": PARTITION, "name": "kernel"}])
+    files = {name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}
+    files["partition"] = conf(None, "/mnt/partition", {"PartUUID": PARTITION, "PartLabel": "kernel"})
+    files["label"] = conf(None, "/mnt/label", {"Label": "part"})
+    disks = {name: LoopDisk(tmp / name) for name in kinds}
+    with volumes(files, mask=UDEVD) as distro:
+        assert not distro.path("/run/udev/control").exists()
+        # Present at boot: mounted by the time that the boot is over.
+        for name, disk in disks.items():
+            assert [mount["source"] for mount in mounts(distro, f"/mnt/{name}")] == [disk.node], name
+        assert states(distro) == {"label": "absent", "late": "absent", "partition": "absent"}
+        disks["late"] = LoopDisk(tmp / "late")
+        wait_mounted(distro, "/mnt/late")
+        disk = LoopDisk(tmp / "disk", partscan=True)
+        for name in "partition", "label":
+            assert wait_mounted(distro, f"/mnt/{name}")["source"] == disk.partitions()[0]
+
+        # Unmounted, detached and attached as another device.
+        wait_until(lambda: states(distro) == {}, what="all to be known as mounted")
+        unmount(distro, [f"/mnt/{name}" for name in files])
+        for one in [disk, *disks.values()]:
+            one.detach(timeout=5)
+        for name in files:
+            wait_state(distro, name, "absent")
+        LoopDisk(tmp / "late")
+        LoopDisk(tmp / "ext4")
+        for name in "late", "ext4":
+            wait_mounted(distro, f"/mnt/{name}")
+        wait_tidy(distro)
+
+
+def test_without_udevd_others_are_left_alone(tmp):
+    """Neither ambiguous nor foreign disks are mounted by it."""
+    uuid = make_image("ext4", tmp / "a")
+    make_image("ext4", tmp / "b", uuid=uuid)
+    make_image("ext4", tmp / "c")
+    for name in "abc":
+        LoopDisk(tmp / name)
+    with volumes({"twin": conf(uuid, "/mnt/twin")}, mask=UDEVD) as distro:
+        wait_state(distro, "twin", "ambiguous")
+        assert said(distro, "twin", "2 devices fit")
+        assert not mounts(distro, "/mnt/twin")
+
+
+def test_without_bus(tmp):
+    uuid = make_image("ext4", tmp / "image")
+    with volumes({"data": conf(uuid, "/mnt/data")}, mask=DBUS) as distro:
+        disk = LoopDisk(tmp / "image")
+        assert wait_mounted(distro, "/mnt/data")["source"] == disk.node
+
+
+def test_two_distributions(tmp):
+    """Each hears the events of both udevds, mounts what is its own, and both what both want."""
+    uuids = {name: make_image("ext4", tmp / name) for name in ("first", "second", "both")}
+    files = {name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}
+    own = {name: {key: files[key] for key in (name, "both")} for name in ("first", "second")}
+    with volumes(own["first"], netns="host") as first, volumes(own["second"], netns="host") as second:
+        disks = {name: LoopDisk(tmp / name) for name in uuids}
+        assert wait_mounted(first, "/mnt/first")["source"] == disks["first"].node
+        assert wait_mounted(second, "/mnt/second")["source"] == disks["second"].node
+        assert not mounts(first, "/mnt/second") and not mounts(second, "/mnt/first")
+
+        # One kernel, one superblock: what one writes the other reads.
+        devices = {wait_mounted(distro, "/mnt/both")["device"] for distro in (first, second)}
+        assert len(devices) == 1
+        first.write("/mnt/both/file", "from the first\n")
+        assert second.path("/mnt/both/file").read_text() == "from the first\n"
+        for distro, name in (first, "first"), (second, "second"):
+            wait_state(distro, name, "mounted")
+            wait_state(distro, "both", "mounted")
+            assert len(said(distro, "both", "is mounted:")) == 1
+
+        # Each for itself; the disk is free when both have let go.
+        unmount(first, ["/mnt/both"])
+        wait_state(first, "both", "unmounted")
+        assert state(second, "both") == "mounted"
+        assert not is_free(disks["both"].node)
+        unmount(second, ["/mnt/both"])
+        wait_state(second, "both", "unmounted")
+        wait_free(disks["both"].node)
+        disks["both"].detach(timeout=5)
+        disks["both"].attach()
+        for distro in first, second:
+            wait_mounted(distro, "/mnt/both")
+            unmount(distro, ["/mnt/both"])
