@@ -169,12 +169,13 @@ static void test_directory_of_others(void)
 
 static void test_busy(void)
 {
-        _cleanup_free_ char *holder = text_format("[ %d ", (int)getpid());
+        _cleanup_free_ char *holder = NULL;
         _cleanup_close_ int fd = -1;
         const char *a;
         int id;
 
         begin();
+        holder = text_format("[ %d ", (int)getpid());
         mount_data();
         id = mount_on(served.where);
         fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
