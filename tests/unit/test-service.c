@@ -32,7 +32,7 @@ static void assert_at_rest(void)
         ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "Error s DeviceAbsent\n");
         WAIT_FOR(served_count_children() == 0);
         if (n_descriptors > 0)
-                ASSERT_EQ(served_count_descriptors(), n_descriptors);
+                WAIT_FOR(served_count_descriptors() <= n_descriptors);
 }
 
 static void begin(void)
@@ -242,7 +242,7 @@ static void collect(unsigned n, const Count *c)
 
                 ASSERT(r >= 0);
                 if (r == 0)
-                        ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
+                        ASSERT(sd_bus_wait(served.bus, 60 * USEC_PER_SEC) > 0);
         }
 }
 
@@ -259,9 +259,7 @@ static void collect(unsigned n, const Count *c)
 
 static void test_flood(void)
 {
-        enum {
-                N = 2000
-        };
+        const unsigned n = getenv("WSLBARE_VALGRIND") ? MOUNTD_JOBS_MAX + 50 : 2000;
         unsigned long kib;
 
         begin();
@@ -269,10 +267,10 @@ static void test_flood(void)
         for (unsigned round = 0; round < 3; round++) {
                 Count c = { 0 };
 
-                flood(N, round % 2 ? "Mount" : "Probe", &c);
-                collect(N, &c);
+                flood(n, round % 2 ? "Mount" : "Probe", &c);
+                collect(n, &c);
                 ASSERT(c.n_done >= 1);
-                ASSERT_EQ(c.n_done + c.n_limited + c.n_other, N);
+                ASSERT_EQ(c.n_done + c.n_limited + c.n_other, n);
                 if (round % 2 == 0)
                         ASSERT_EQ(c.n_other, 0);
                 assert_at_rest();
