@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -374,13 +375,13 @@ unsigned served_count_descriptors(void)
         return n;
 }
 
-static void read_proc(const char *format, char *text, size_t size)
+static void read_proc(int pid, const char *name, char *text, size_t size)
 {
-        char path[64];
+        char path[128];
         FILE *f;
         size_t n;
 
-        snprintf(path, sizeof(path), "/proc/%d/%s", (int)served.pid, format);
+        snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
         f = fopen(path, "re");
         if (!f)
                 test_skip("no %s: %m", path);
@@ -389,16 +390,36 @@ static void read_proc(const char *format, char *text, size_t size)
         text[n] = '\0';
 }
 
-unsigned served_count_children(void)
+static void read_children(char *text, size_t size)
 {
-        char name[64], text[16384];
-        unsigned n = 0;
+        char name[64];
 
         snprintf(name, sizeof(name), "task/%d/children", (int)served.pid);
-        read_proc(name, text, sizeof(text));
+        read_proc(served.pid, name, text, size); /* "PID PID " */
+}
+
+unsigned served_count_children(void)
+{
+        char text[16384];
+        unsigned n = 0;
+
+        read_children(text, sizeof(text));
         for (char *p = text; *p; p++)
                 n += *p == ' ';
         return n;
+}
+
+bool served_child_hangs(void)
+{
+        char text[16384];
+        int pid;
+
+        read_children(text, sizeof(text));
+        pid = atoi(text);
+        if (pid <= 0)
+                return false;
+        read_proc(pid, "syscall", text, sizeof(text)); /* "running", or the one it sleeps in */
+        return atoi(text) == SYS_mkdirat;
 }
 
 unsigned long served_resident_kib(void)
@@ -406,7 +427,7 @@ unsigned long served_resident_kib(void)
         unsigned long pages;
         char text[256];
 
-        read_proc("statm", text, sizeof(text));
+        read_proc(served.pid, "statm", text, sizeof(text));
         ASSERT_EQ(sscanf(text, "%*s %lu", &pages), 1);
         return pages * (unsigned long)sysconf(_SC_PAGESIZE) / 1024;
 }

@@ -68,6 +68,8 @@ const char *ask_mount(const char *name, const Disk *disk);
 /* Of the child; fails when it is not there. */
 unsigned served_count_descriptors(void);
 unsigned served_count_children(void);
+/* Whether its only child sleeps in the making of a directory, where not even a kill wakes it. */
+bool served_child_hangs(void);
 unsigned long served_resident_kib(void);
 
 /* What is mounted on PATH: its ID, 0 none. The number of mounts. */

@@ -347,6 +347,7 @@ static void begin_hanging(const char *more, bool listening, Count *c)
                 ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
                 ASSERT(sd_bus_process(served.bus, NULL) >= 0);
         }
+        WAIT_FOR(served_child_hangs());
 }
 
 static void test_in_progress(void)
