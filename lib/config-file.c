@@ -133,6 +133,23 @@ static int read_text(int fd, const char *path, ConfigProblems *problems, ConfigF
         return 0;
 }
 
+/* What was read is what the fingerprint is of. */
+static int check_unchanged(int fd, const ConfigFile *f, ConfigProblems *problems)
+{
+        _cleanup_free_ char *now = NULL;
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return refuse_errno(problems, f->path, "a+r", errno);
+        now = fingerprint(&st);
+        if (!now)
+                return -ENOMEM;
+        if (!streq(now, f->fingerprint))
+                return refuse(problems, f->path,
+                              "changed while it was read; reload when it is complete");
+        return 0;
+}
+
 int config_file_read(int dir_fd, const char *dir, const char *name, uid_t owner,
                      ConfigProblems *problems, ConfigFile *ret)
 {
@@ -158,11 +175,12 @@ int config_file_read(int dir_fd, const char *dir, const char *name, uid_t owner,
         if (st.st_size == 0)
                 return 0;
 
-        /* Before the reading: a change in between leaves a fingerprint that no longer fits. */
         f.fingerprint = fingerprint(&st);
         if (!f.fingerprint)
                 return -ENOMEM;
         r = read_text(fd, f.path, problems, &f);
+        if (r >= 0)
+                r = check_unchanged(fd, &f, problems);
         if (r < 0)
                 return r;
         *ret = f;

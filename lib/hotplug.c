@@ -164,11 +164,17 @@ static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
 
         if (major(e.devnum) == 0)
                 return 0;
-        if (!e.gone) {
-                r = device_new(e.devnum, &d);
-                if (r < 0)
-                        return r;
-                r = device_read_sysfs(d);
+        r = device_new(e.devnum, &d);
+        if (r < 0)
+                return r;
+        r = device_read_sysfs(d);
+        if (e.gone) {
+                /* Anybody who is root can write "remove" to a device's uevent: it is still there.
+                 */
+                if (r != -ENODEV)
+                        return r < 0 ? r : 0;
+                d = device_free(d);
+        } else {
                 if (r == -ENODEV)
                         return 0; /* gone already: so will say the next event */
                 if (r < 0)

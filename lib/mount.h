@@ -52,5 +52,5 @@ int mount_share(int fd, char **ret_path, char **ret_error);
  * threads. */
 int mount_detach(int parent_fd, const char *name, int id, int flags);
 
-/* Whether the running kernel has TYPE (/proc/filesystems): 1, 0, -errno. */
+/* Whether the running kernel mounts TYPE from block devices (/proc/filesystems): 1, 0, -errno. */
 int mount_type_known(const char *type);

@@ -192,12 +192,18 @@ static bool is_terminated(const char value[PROBE_VALUE_MAX])
         return memchr(value, '\0', PROBE_VALUE_MAX) != NULL;
 }
 
+/* It becomes a driver's name, and that of a module. */
+static bool is_type(const char *s)
+{
+        return s[strspn(s, DIGITS LETTERS "_.+-")] == '\0';
+}
+
 bool probe_result_is_valid(const ProbeResult *r)
 {
         return r->verdict < _PROBE_VERDICT_MAX && r->bad_checksum <= 1 && is_terminated(r->usage) &&
                is_terminated(r->type) && is_terminated(r->version) && is_terminated(r->uuid) &&
                is_terminated(r->label) && is_terminated(r->part_uuid) &&
-               is_terminated(r->part_label) && is_terminated(r->table_uuid);
+               is_terminated(r->part_label) && is_terminated(r->table_uuid) && is_type(r->type);
 }
 
 static int set_text(char **field, const char *value, bool lower)

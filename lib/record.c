@@ -12,7 +12,7 @@
 #include "record.h"
 #include "text.h"
 
-#define RECORD_SIZE_MAX (PATH_MAX + 512)
+#define RECORD_SIZE_MAX (2 * PATH_MAX + 8192) /* the options of a file fit */
 
 static const char *const phase_names[] = {
         [RECORD_MOUNTING] = "mounting",
@@ -25,8 +25,16 @@ Record *record_free(Record *r)
         if (!r)
                 return NULL;
         free(r->target);
+        free(r->asked);
         free(r);
         return NULL;
+}
+
+char *record_asked(const VolumeConfig *config)
+{
+        return text_format("%s %s %s %s", config->where ? config->where : "none",
+                           config->type ? config->type : "-", config->read_only ? "ro" : "rw",
+                           config->options_text);
 }
 
 static int read_small(int fd, char *buffer, size_t size)
@@ -60,17 +68,23 @@ static int parse_phase(const char *s, RecordPhase *ret)
         return -EBADMSG;
 }
 
+static int replace(char **field, const char *value)
+{
+        free(*field);
+        *field = strdup(value);
+        return *field ? 0 : -ENOMEM;
+}
+
 static int parse_line(Record *r, const char *key, const char *value)
 {
         unsigned major_number, minor_number;
 
         if (streq(key, "PHASE"))
                 return parse_phase(value, &r->phase);
-        if (streq(key, "TARGET")) {
-                free(r->target);
-                r->target = strdup(value);
-                return r->target ? 0 : -ENOMEM;
-        }
+        if (streq(key, "TARGET"))
+                return replace(&r->target, value);
+        if (streq(key, "ASKED"))
+                return replace(&r->asked, value);
         if (streq(key, "DEVICE")) {
                 if (sscanf(value, "%u:%u", &major_number, &minor_number) != 2)
                         return -EBADMSG;
@@ -152,6 +166,8 @@ int record_save(const char *directory, const char *name, const Record *record)
                 phase_names[record->phase], record->target, major(record->devnum),
                 minor(record->devnum), record->diskseq);
         fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\n", record->mount_id, record->directory_made);
+        if (record->asked)
+                fprintf(f, "ASKED=%s\n", record->asked);
         if (fclose(f) != 0 || rename(temporary, path) < 0) {
                 int r = -errno;
 

@@ -5,10 +5,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config.h"
+
 /* What wslbare-mountd did for a volume: /run/wslbare-mountd/volumes/NAME, written before the act
  * and read again by whoever comes after a crash. Root's; everybody may read. */
 
 #define RECORD_DIRECTORY "/run/wslbare-mountd/volumes"
+/* Has a file NAME while wslbare@NAME.target may be active, see units/wslbare@.target. */
+#define RECORD_FLAG_DIRECTORY "/run/wslbare-mountd/mounted"
 
 typedef enum RecordPhase {
         RECORD_MOUNTING, /* about to be mounted: it may be, or not */
@@ -23,9 +27,15 @@ typedef struct Record {
         char *target;
         dev_t devnum;
         uint64_t diskseq;
-        int mount_id;        /* 0 while not mounted */
+        int mount_id; /* 0 while not mounted */
+        char *asked;  /* what the file asked for when it was mounted, as record_asked() has it; NULL
+                         unknown */
         bool directory_made; /* the target is ours, to be removed when empty */
 } Record;
+
+/* What CONFIG asks of a mount, as one line that is equal for equal wishes. NULL when out of memory.
+ */
+char *record_asked(const VolumeConfig *config);
 
 /* 0; -ENOENT; -EBADMSG: it is not a record; -errno. */
 int record_load(const char *directory, const char *name, Record **ret);

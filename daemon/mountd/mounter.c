@@ -206,6 +206,8 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
          * What the target was before is looked at first: a directory that is there is not ours. */
         made = made || !target_exists(config->where);
         r = new_record(config->where, b->device, made, &record);
+        if (r >= 0 && !(record->asked = record_asked(config)))
+                r = -ENOMEM;
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_MOUNT, r, "Out of memory");
         r = save(m, config->name, record, RECORD_MOUNTING, 0, report);
@@ -231,18 +233,40 @@ static int find_existing(const char *target, const Device *d, int *ret_id)
         if (r < 0)
                 return r;
         e = mountinfo_find_target(info, target);
-        if (!e || !mount_entry_is_device(e, d))
+        if (!e || !verify_is_device(e, d))
                 return 0;
         *ret_id = e->id;
         return 1;
 }
 
+/* What was asked for when it was mounted, by a record that is of just this mount. */
+static int inherit_asked(const VolumeConfig *config, int id, const Record *old, Record *record,
+                         Report *report)
+{
+        _cleanup_free_ char *asked = record_asked(config);
+
+        if (!asked)
+                return -ENOMEM;
+        if (!old || !old->asked) {
+                /* Somebody else mounted it. */
+                report_add(report, "Stale", "%s", verify_lacks(id, config->options) ? "yes" : "no");
+                record->asked = TAKE_PTR(asked);
+                return 0;
+        }
+        report_add(report, "Stale", "%s", streq(old->asked, asked) ? "no" : "yes");
+        record->asked = strdup(old->asked);
+        return record->asked ? 0 : -ENOMEM;
+}
+
+/* OLD: the record of the mount, NULL when there is none. */
 static int adopt(const Mounter *m, const VolumeConfig *config, const char *where, const Device *d,
-                 int id, Report *report)
+                 int id, const Record *old, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
         int r = new_record(where, d, made_before(m, config->name, where), &record);
 
+        if (r >= 0)
+                r = inherit_asked(config, id, old, record, report);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
         target_share(where, report);
@@ -323,16 +347,16 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
                                    "Cannot read mountinfo: %s", strerror(-r));
         if (r > 0)
-                return adopt(m, config, config->where, b.device, id, report);
+                return adopt(m, config, config->where, b.device, id, NULL, report);
         r = check_not_mounted(m, config, report);
         return r < 0 ? r : mount_on_target(m, config, &b, report);
 }
 
 /* Whether the record says that the mount ID is ours, and of just this incarnation of the device. */
-static bool is_recorded(const Record *record, const Device *d, int id)
+static bool is_recorded(const Record *record, const Device *d)
 {
-        return record && record->phase == RECORD_MOUNTED && record->mount_id == id &&
-               record->devnum == d->devnum && record->diskseq == d->diskseq;
+        return record && record->devnum == d->devnum && record->diskseq == d->diskseq &&
+               find_recorded(record) > 0;
 }
 
 int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
@@ -350,19 +374,20 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         r = blockdev_open(devnum, diskseq, &b, report);
         if (r < 0)
                 return r;
+        /* What a record of ours proves need not be probed. */
+        if (is_recorded(record, b.device))
+                return adopt(m, config, where, b.device, record->mount_id, record, report);
+        r = blockdev_probe(&b, report);
+        if (r >= 0)
+                r = check_device(config, b.device, report);
+        if (r < 0)
+                return r;
         r = where ? find_existing(where, b.device, &id) : 0;
         if (r <= 0)
                 return report_fail(report, "NotMounted", STEP_VERIFY, r < 0 ? r : EINVAL,
                                    "%s is not mounted on %s", b.device->node,
                                    where ? where : "anything");
-        if (!is_recorded(record, b.device, id)) {
-                r = blockdev_probe(&b, report);
-                if (r >= 0)
-                        r = check_device(config, b.device, report);
-                if (r < 0)
-                        return r;
-        }
-        return adopt(m, config, where, b.device, id, report);
+        return adopt(m, config, where, b.device, id, NULL, report);
 }
 
 static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
@@ -372,9 +397,9 @@ static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
 
         if (r < 0)
                 return r;
-        if (fstat(target->fd, &st) < 0)
-                return -errno;
-        *ret_devnum = st.st_dev;
+        /* A filesystem that is shut down answers with an error; this is only for who holds it. */
+        if (fstat(target->fd, &st) == 0)
+                *ret_devnum = st.st_dev;
         target->fd = close_fd(target->fd); /* it would keep the mount busy */
         return 0;
 }
@@ -382,7 +407,7 @@ static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
 static int detach(const char *name, const Record *record, bool lazy, Report *report)
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
-        dev_t devnum = 0;
+        dev_t devnum = record->devnum;
         int r = find_recorded(record);
 
         if (r == 0)
@@ -392,12 +417,13 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
-        if (r >= 0 || r == -EINVAL || r == -ENOENT)
+        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && find_recorded(record) <= 0))
                 return 0;
-        if (r == -ESTALE)
-                return report_fail(report, "Busy", STEP_UNMOUNT, EBUSY,
-                                   "Something else is mounted over %s; unmount that first",
-                                   record->target);
+        if (r == -ESTALE || r == -EINVAL || r == -ENOENT)
+                return report_fail(
+                        report, "Busy", STEP_UNMOUNT, EBUSY,
+                        "Something else is mounted over %s, or above it; unmount that first",
+                        record->target);
         if (r != -EBUSY)
                 return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
                                    "Cannot unmount %s of %s: %s", record->target, name,
@@ -432,8 +458,7 @@ int mounter_set_target(const Mounter *m, const char *name, bool active, Report *
         _cleanup_(record_freep) Record *record = NULL;
 
         /* Nobody gets what needs the volume started while it is not mounted. */
-        if (active &&
-            (record_load(m->records, name, &record) < 0 || record->phase != RECORD_MOUNTED))
+        if (active && (record_load(m->records, name, &record) < 0 || find_recorded(record) <= 0))
                 return report_fail(report, "NotMounted", STEP_RUN, ENOENT, "%s is not mounted",
                                    name);
         return unit_target_set(m->flags, name, active, report);

@@ -46,6 +46,7 @@ static const ReportKey keys[] = {
         { "Target", 's' },
         { "Options", 's' },
         { "ReadOnly", 'b' },
+        { "Stale", 'b' },
         { "Shared", 's' },
         { "Holders", 'H' }, /* "PID COMMAND" */
 };

@@ -40,11 +40,11 @@ static bool btrfs_has_uuid(const MountEntry *e, const char *uuid)
         return streq_ptr(text, uuid);
 }
 
-static bool is_device(const MountEntry *e, const Device *d)
+bool verify_is_device(const MountEntry *e, const Device *d)
 {
-        if (!mount_entry_is_device(e, d))
-                return false;
-        return !streq(e->type, "btrfs") || btrfs_has_uuid(e, d->uuid);
+        if (streq(e->type, "btrfs"))
+                return mount_entry_is_device(e, d) && btrfs_has_uuid(e, d->uuid);
+        return e->devnum == d->devnum && streq(e->root, "/");
 }
 
 static bool has_word(const char *options, const char *word)
@@ -73,6 +73,14 @@ static const char *missing_attribute(const MountEntry *e, const MountOptions *op
                 if ((options->attr_set & rows[i].attribute) && !has_word(e->options, rows[i].word))
                         return rows[i].word;
         return NULL;
+}
+
+bool verify_lacks(int id, const MountOptions *options)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e = mountinfo_read_self(&info) < 0 ? NULL : mountinfo_find_id(info, id);
+
+        return !e || missing_attribute(e, options);
 }
 
 static void warn_of_missing(const MountEntry *e, const MountOptions *options, Report *report)
@@ -146,7 +154,7 @@ int verify_mount(int id, const Device *d, const char *target, const MountOptions
                 return r;
         if (!streq(e->target, target))
                 return fail(report, target, "it is somewhere else");
-        if (!is_device(e, d))
+        if (!verify_is_device(e, d))
                 return fail(report, target, "it is another device");
         word = missing_attribute(e, options);
         if (word)

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 #include "device.h"
+#include "mountinfo.h"
 #include "options.h"
 #include "report.h"
 
 /* Looking at a mount after it was made: what the kernel says counts, not what was asked for. */
+
+/* Whether E is a mount of the filesystem on D, and of the whole of it. What a mount calls its
+ * source proves nothing: FUSE lets any user choose that. */
+bool verify_is_device(const MountEntry *e, const Device *d);
+
+/* Whether the mount ID lacks what of OPTIONS matters to safety. */
+bool verify_lacks(int id, const MountOptions *options);
 
 /* Whether the mount ID is of D, on TARGET, with what of OPTIONS matters to safety in force; what
  * else of them is not gives a warning. Describes the mount in the report as verify_describe() does.

@@ -471,7 +471,7 @@ static void test_adopt(void)
         /* Ours, mounted by somebody else. */
         ASSERT_OK(mount(served.disk.node, served.where, "ext4", MS_RDONLY, NULL));
         id = mount_on(served.where);
-        ASSERT_LINE(ask_adopt(&served.other), "Error s NotMounted");
+        ASSERT_LINE(ask_adopt(&served.other), "Error s DeviceAbsent");
         a = ask_adopt(&served.disk);
         ASSERT_LINE(a, "MountId i %d", id);
         ASSERT_LINE(a, "ReadOnly b true");

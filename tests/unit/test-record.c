@@ -12,13 +12,14 @@
 static void test_round_trip(void)
 {
         const char *dir = test_directory();
-        char target[] = "/mnt/with space/and=sign";
+        char target[] = "/mnt/with space/and=sign", asked[] = "/mnt/a ext4 ro noatime,data=ordered";
         const Record in = {
                 .phase = RECORD_MOUNTED,
                 .target = target,
                 .devnum = makedev(259, 70000),
                 .diskseq = UINT64_MAX,
                 .mount_id = 4711,
+                .asked = asked,
                 .directory_made = true,
         };
         _cleanup_(record_freep) Record *out = NULL;
@@ -31,6 +32,7 @@ static void test_round_trip(void)
         ASSERT(out->diskseq == in.diskseq);
         ASSERT_EQ(out->mount_id, 4711);
         ASSERT(out->directory_made);
+        ASSERT_STR(out->asked, asked);
 }
 
 static void test_readable_by_everybody(void)
