@@ -9,11 +9,11 @@
 const char *volume_state_to_string(VolumeState s)
 {
         static const char *const names[] = {
-                [VOLUME_ABSENT] = "absent",           [VOLUME_PROBING] = "probing",
-                [VOLUME_MOUNTING] = "mounting",       [VOLUME_MOUNTED] = "mounted",
-                [VOLUME_UNMOUNTED] = "unmounted",     [VOLUME_AMBIGUOUS] = "ambiguous",
-                [VOLUME_UNSUPPORTED] = "unsupported", [VOLUME_LOST] = "lost",
-                [VOLUME_FAILED] = "failed",
+                [VOLUME_ABSENT] = "absent",       [VOLUME_PROBING] = "probing",
+                [VOLUME_MOUNTING] = "mounting",   [VOLUME_UNMOUNTING] = "unmounting",
+                [VOLUME_MOUNTED] = "mounted",     [VOLUME_UNMOUNTED] = "unmounted",
+                [VOLUME_AMBIGUOUS] = "ambiguous", [VOLUME_UNSUPPORTED] = "unsupported",
+                [VOLUME_LOST] = "lost",           [VOLUME_FAILED] = "failed",
         };
 
         return names[s];
@@ -138,7 +138,7 @@ static int decide_mount(const PlanInput *in, const Device *d, Plan *p)
 {
         if (d->content == DEVICE_CONTENT_NONE || d->content == DEVICE_CONTENT_OTHER)
                 return decide_unmountable(d, p);
-        if (!in->config->where || !in->config->automatic || in->held_back)
+        if (!in->config->where || in->held_back || !(in->config->automatic || in->mount_wanted))
                 return decide(p, VOLUME_UNMOUNTED, PLAN_NOTHING, d);
         if (in->on_target)
                 return decide_occupied(in, d, p);
@@ -165,22 +165,39 @@ static int decide_unmounted(const PlanInput *in, Plan *p)
         return decide_mount(in, in->fitting[0], p);
 }
 
+static int decide_mounted(const PlanInput *in, Plan *p)
+{
+        const Device *d = in->mount_device;
+
+        if (!d)
+                return decide(p, VOLUME_LOST, PLAN_DETACH, NULL);
+        /* mountd's record is enough for it: a mount that cannot be adopted can be unmounted. */
+        if (in->unmount_wanted)
+                return decide(p, VOLUME_UNMOUNTING,
+                              in->target_active ? PLAN_STOP_TARGET : PLAN_UNMOUNT, d);
+        if (in->mount == PLAN_MOUNT_RECORDED)
+                return decide_attempt(in, PLAN_ADOPT, d, p);
+        return decide(p, VOLUME_MOUNTED, in->target_active ? PLAN_NOTHING : PLAN_START_TARGET, d);
+}
+
 int plan_volume(const PlanInput *in, Plan *p)
 {
+        int r;
+
         *p = (Plan){ 0 };
         switch (in->mount) {
         case PLAN_MOUNT_NONE:
-                return decide_unmounted(in, p);
+                r = decide_unmounted(in, p);
+                /* First what needed the last mount is stopped, whatever comes next. */
+                if (r >= 0 && in->target_active)
+                        p->action = PLAN_STOP_TARGET;
+                return r;
         case PLAN_MOUNT_RECORDED:
         case PLAN_MOUNT_PRESENT:
-                if (!in->mount_device)
-                        return decide(p, VOLUME_LOST, PLAN_DETACH, NULL);
-                if (in->mount == PLAN_MOUNT_RECORDED)
-                        return decide_attempt(in, PLAN_ADOPT, in->mount_device, p);
-                return decide(p, VOLUME_MOUNTED, PLAN_NOTHING, in->mount_device);
+                return decide_mounted(in, p);
         case PLAN_MOUNT_GONE:
                 return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT, PLAN_FORGET,
-                              NULL);
+                              in->n_fitting > 0 ? in->fitting[0] : NULL);
         }
         return -EINVAL;
 }

@@ -15,6 +15,7 @@ typedef enum VolumeState {
         VOLUME_ABSENT,  /* no device */
         VOLUME_PROBING, /* at work */
         VOLUME_MOUNTING,
+        VOLUME_UNMOUNTING,
         VOLUME_MOUNTED,
         VOLUME_UNMOUNTED,   /* the device is there, and not mounted by intent */
         VOLUME_AMBIGUOUS,   /* more than one device fits */
@@ -43,10 +44,13 @@ FailureStep failure_step_from_string(const char *name);
 
 typedef enum PlanAction {
         PLAN_NOTHING,
-        PLAN_MOUNT,  /* ->device */
-        PLAN_ADOPT,  /* ->device: it is mounted on the target already */
-        PLAN_DETACH, /* lazily: the device is gone, the mount still there */
-        PLAN_FORGET, /* the mount is gone without us: tidy up after it */
+        PLAN_MOUNT,        /* ->device */
+        PLAN_ADOPT,        /* ->device: it is mounted on the target already */
+        PLAN_UNMOUNT,      /* somebody asked for it, and what needs the mount is stopped */
+        PLAN_DETACH,       /* lazily: the device is gone, the mount still there */
+        PLAN_FORGET,       /* the mount is gone without us: tidy up after it */
+        PLAN_START_TARGET, /* it is mounted: what needs it may start */
+        PLAN_STOP_TARGET,  /* it is not, or is about to be unmounted */
 } PlanAction;
 
 /* What is known of a mount that was made for the volume. */
@@ -78,12 +82,17 @@ typedef struct PlanInput {
         const MountEntry *on_target; /* what is mounted on the target, NULL nothing */
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
-        bool held_back; /* unmounted by intent or by somebody else, and not replugged since */
-        PlanPast past;  /* with plan_focus() */
+        bool target_active;         /* wslbare@NAME.target is started, as far as we know */
+        bool unmount_wanted;        /* somebody asked for it */
+        bool mount_wanted; /* somebody asked for it, and the device was not replugged since: as
+                              Auto=yes */
+        bool held_back;    /* unmounted by intent or by somebody else, and not replugged since */
+        PlanPast past;     /* with plan_focus() */
 } PlanInput;
 
 /* The one device that the next step would be about, NULL none: the mount's, the one that is on the
- * target already, or the only one that fits. Needs all of IN but held_back and past. */
+ * target already, or the only one that fits. Needs all of IN but mount_wanted, held_back and past.
+ */
 const Device *plan_focus(const PlanInput *in);
 
 typedef struct Plan {

@@ -159,6 +159,8 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
         Device *old = NULL;
         int r;
 
+        if (s)
+                s->missing = false;
         if (is_late(d, s, e))
                 return DEVICES_NOTHING;
         if (e->gone) {
@@ -184,6 +186,38 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
                 s->generation = ++d->generation;
         *ret_old = old;
         return DEVICES_CHANGED;
+}
+
+void devices_begin_scan(Devices *d)
+{
+        for (size_t i = 0; i < d->n; i++)
+                d->seen[i]->missing = true;
+}
+
+void devices_confirm(Devices *d, dev_t devnum)
+{
+        Seen *s = devices_find(d, devnum);
+
+        if (s)
+                s->missing = false;
+}
+
+/* An enumeration may pass over one, for want of memory or descriptors. */
+static bool is_really_gone(dev_t devnum)
+{
+        dev_t disk;
+
+        return device_whole_disk(devnum, &disk) == -ENODEV;
+}
+
+Device *devices_take_missing(Devices *d)
+{
+        for (size_t i = 0; i < d->n; i++)
+                if (d->seen[i]->missing && is_really_gone(d->seen[i]->device->devnum)) {
+                        note_departure(d, d->seen[i]->device->devnum, d->seen[i]->seqnum);
+                        return remove_seen(d, d->seen[i]);
+                }
+        return NULL;
 }
 
 static int replace(char **field, const char *value)

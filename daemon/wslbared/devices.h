@@ -27,6 +27,7 @@ typedef struct Seen {
                               */
         uint64_t event_usec; /* when it came, CLOCK_MONOTONIC */
         SeenKnowledge knowledge;
+        bool missing; /* not found yet by the enumeration that is at work */
         MountdCall *probe;
         void *manager; /* for the probe's callback */
 } Seen;
@@ -51,6 +52,13 @@ typedef enum DevicesChange {
  * UNSETTLED_IS. -ENOMEM, or a DevicesChange. */
 int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint64_t now_usec,
                   Device **ret_old);
+
+/* An enumeration begins: what none of the events that follow is about went unheard. */
+void devices_begin_scan(Devices *d);
+/* It found the device, and nothing new. */
+void devices_confirm(Devices *d, dev_t devnum);
+/* It ended: takes out one of those that are missing, the caller's; NULL: none is left. */
+Device *devices_take_missing(Devices *d);
 
 /* Says what a probe found. */
 int devices_set_content(Seen *s, const MountdResult *r);

@@ -31,6 +31,7 @@ static int run(const ProgramArguments *arguments)
                 .config.dirs = arguments->config_dirs ? (const char *const *)arguments->config_dirs
                                                       : config_default_dirs,
                 .records = RECORD_DIRECTORY,
+                .flags = RECORD_FLAG_DIRECTORY,
         };
         static const int signals[] = { SIGHUP, 0 };
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
@@ -46,7 +47,7 @@ static int run(const ProgramArguments *arguments)
         if (r < 0)
                 return log_error(r, "Cannot start: %s", strerror(-r));
         r = sd_event_loop(event);
-        notify_stopping();
+        manager_stop(m);
         return r < 0 ? log_error(r, "The event loop failed: %s", strerror(-r)) : 0;
 }
 

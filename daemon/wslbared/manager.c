@@ -5,12 +5,19 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "bus-manager.h"
+#include "bus-volume.h"
+#include "bus.h"
+#include "config-watch.h"
+#include "hint.h"
 #include "log.h"
 #include "macro.h"
 #include "manager.h"
 #include "monitor.h"
 #include "notify.h"
+#include "summary.h"
 #include "text.h"
+#include "volume-request.h"
 
 /* How long READY may wait for the devices that are there at the start: WSL gives the whole boot ten
  * seconds. */
@@ -25,6 +32,10 @@ struct Manager {
         Devices *devices;
         Monitor *monitor;
         MountdClient *mountd;
+        Bus *bus;
+        GateCall *gate;
+        ConfigWatch *watch;
+        ManagerView view;
 
         int mounts_fd;
         sd_event_source *mounts_io;
@@ -32,7 +43,11 @@ struct Manager {
 
         sd_event_source *round;
         sd_event_source *ready_timer;
+        bool is_config_changed; /* since it was published */
+        bool is_hint_due;       /* devices or volumes changed */
         bool is_ready;
+        bool is_reloading;
+        bool is_stopping;
         char *status; /* as systemd was told */
 };
 
@@ -79,9 +94,43 @@ void manager_wake(Manager *m)
         (void)sd_event_source_set_enabled(m->round, SD_EVENT_ONESHOT);
 }
 
-void manager_volume_changed(Manager *m)
+uint64_t manager_realtime(const Manager *m)
 {
-        manager_wake(m); /* the round ends with the status */
+        uint64_t now = 0;
+
+        (void)sd_event_now(m->event, CLOCK_REALTIME, &now);
+        return now;
+}
+
+size_t manager_n_volumes(const Manager *m)
+{
+        return m->n_volumes;
+}
+
+Volume *manager_volume(const Manager *m, size_t i)
+{
+        return m->volumes[i];
+}
+
+const ManagerView *manager_view(const Manager *m)
+{
+        return &m->view;
+}
+
+GateCall **manager_gate(Manager *m)
+{
+        return &m->gate;
+}
+
+const char *manager_state_to_string(ManagerState s)
+{
+        static const char *const names[] = {
+                [MANAGER_STARTING] = "starting", [MANAGER_RUNNING] = "running",
+                [MANAGER_DEGRADED] = "degraded", [MANAGER_RELOADING] = "reloading",
+                [MANAGER_STOPPING] = "stopping",
+        };
+
+        return names[s];
 }
 
 Volume *manager_find_volume(const Manager *m, const char *name)
@@ -109,47 +158,9 @@ static void mark_for(Manager *m, const Device *d)
 
 /* Telling systemd. */
 
-static char *list_state(const Manager *m, VolumeState state, char *so_far)
-{
-        bool first = true;
-
-        for (size_t i = 0; so_far && i < m->n_volumes; i++) {
-                char *longer;
-
-                if (m->volumes[i]->state != state)
-                        continue;
-                if (first)
-                        longer = text_format("%s, %s: %s", so_far, volume_state_to_string(state),
-                                             m->volumes[i]->config->name);
-                else
-                        longer = text_format("%s %s", so_far, m->volumes[i]->config->name);
-                first = false;
-                free(so_far);
-                so_far = longer;
-        }
-        return so_far;
-}
-
-/* "3 of 4 mounted, absent: backup" */
-static char *describe(const Manager *m)
-{
-        size_t n_mounted = 0;
-        char *text;
-
-        for (size_t i = 0; i < m->n_volumes; i++)
-                n_mounted += m->volumes[i]->state == VOLUME_MOUNTED;
-        if (m->n_volumes == 0)
-                return strdup("No volumes are configured");
-        text = text_format("%zu of %zu mounted", n_mounted, m->n_volumes);
-        for (VolumeState s = VOLUME_ABSENT; s <= VOLUME_FAILED; s++)
-                if (s != VOLUME_MOUNTED)
-                        text = list_state(m, s, text);
-        return text;
-}
-
 static void tell_status(Manager *m)
 {
-        char *status = describe(m);
+        char *status = summary_describe(m);
 
         if (!status || streq_ptr(status, m->status)) {
                 free(status);
@@ -160,9 +171,82 @@ static void tell_status(Manager *m)
         notify_status(status);
 }
 
+/* Telling the bus. */
+
+static void publish_volume(Manager *m, Volume *v)
+{
+        char *names[VIEW_PROPERTIES_MAX];
+        VolumeView view;
+        unsigned n;
+
+        v->is_changed = false;
+        if (view_build(v, &view) < 0) {
+                log_oom();
+                return;
+        }
+        n = view_compare(&v->view, &view, names);
+        view_done(&v->view);
+        v->view = view;
+        if (v->is_published && n > 0)
+                bus_volume_changed(bus_connection(m->bus), v, names);
+        if (!v->is_published) {
+                v->is_published = true;
+                bus_volume_added(bus_connection(m->bus), v);
+        }
+}
+
+static ManagerState state_of(const Manager *m)
+{
+        return m->is_stopping           ? MANAGER_STOPPING
+               : m->is_reloading        ? MANAGER_RELOADING
+               : !m->is_ready           ? MANAGER_STARTING
+               : summary_is_degraded(m) ? MANAGER_DEGRADED
+                                        : MANAGER_RUNNING;
+}
+
+static void publish_manager(Manager *m)
+{
+        const ManagerView old = m->view;
+        char *names[8];
+        unsigned n = 0;
+
+        m->view.state = state_of(m);
+        m->view.ready = m->is_ready;
+        m->view.event_source = m->monitor ? monitor_source(m->monitor) : HOTPLUG_UDEV;
+        m->view.n_volumes = (unsigned)m->n_volumes;
+        m->view.n_mounted = summary_count(m, VOLUME_MOUNTED);
+        m->view.n_failed = summary_count(m, VOLUME_FAILED);
+        if (old.state != m->view.state)
+                names[n++] = (char *)"State";
+        if (old.ready != m->view.ready)
+                names[n++] = (char *)"Ready";
+        if (old.event_source != m->view.event_source)
+                names[n++] = (char *)"EventSource";
+        if (old.n_volumes != m->view.n_volumes)
+                names[n++] = (char *)"NVolumes";
+        if (old.n_mounted != m->view.n_mounted)
+                names[n++] = (char *)"NMounted";
+        if (old.n_failed != m->view.n_failed)
+                names[n++] = (char *)"NFailed";
+        if (m->is_config_changed)
+                names[n++] = (char *)"ConfigProblems";
+        m->is_config_changed = false;
+        names[n] = NULL;
+        bus_manager_changed(bus_connection(m->bus), names);
+}
+
+static void publish(Manager *m)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (m->volumes[i]->is_changed || !m->volumes[i]->is_published)
+                        publish_volume(m, m->volumes[i]);
+        publish_manager(m);
+}
+
 static void become_ready(Manager *m)
 {
         m->is_ready = true;
+        manager_wake(m); /* for the hints */
         m->ready_timer = sd_event_source_disable_unref(m->ready_timer);
         notify_ready(m->status ? m->status : "");
 }
@@ -204,7 +288,7 @@ static bool is_wanted(const Manager *m, const Device *d)
         return false;
 }
 
-static void on_probed(const MountdResult *r, void *userdata)
+static void on_probed(MountdResult *r, void *userdata)
 {
         Seen *s = userdata;
         Manager *m = s->manager;
@@ -249,24 +333,44 @@ static void read_mounts(Manager *m)
         }
         mountinfo_free(m->mounts);
         m->mounts = mounts;
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (volume_notices_mounts(m->volumes[i], mounts))
+                        m->volumes[i]->dirty = true;
 }
 
-static int on_round(sd_event_source *s, void *userdata)
+/* Without mountd nothing is known of mounts; it wakes us when it is back. */
+static void reconcile(Manager *m)
 {
-        Manager *m = userdata;
-
         if (!mountd_client_is_connected(m->mountd))
-                return 0; /* without it nothing is known of mounts; it wakes us */
+                return;
         read_mounts(m);
         if (!m->mounts)
-                return 0;
+                return;
         probe_unknown(m);
         for (size_t i = 0; i < m->n_volumes; i++)
                 if (m->volumes[i]->dirty)
                         volume_reconcile(m->volumes[i]);
+}
+
+/* What changed is told before those who asked get their answers. */
+static void do_round(Manager *m)
+{
+        reconcile(m);
+        if (m->is_ready && m->mounts && m->is_hint_due) {
+                m->is_hint_due = false;
+                hint_about_absent(m);
+        }
         tell_status(m);
         if (!m->is_ready && m->ready_timer && is_at_rest(m))
                 become_ready(m);
+        publish(m);
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_answer(m->volumes[i]);
+}
+
+static int on_round(sd_event_source *s, void *userdata)
+{
+        do_round(userdata);
         return 0;
 }
 
@@ -295,8 +399,10 @@ void manager_device_event(Manager *m, HotplugEvent *e)
         SeenKnowledge unsettled = SEEN_UNKNOWN;
         int r;
 
-        if (is_about_a_mount(m, e))
+        if (is_about_a_mount(m, e)) {
+                devices_confirm(m->devices, e->devnum);
                 return;
+        }
         if (m->monitor && monitor_source(m->monitor) == HOTPLUG_UDEV)
                 unsettled = SEEN_UNSETTLED;
         r = devices_apply(m->devices, e, unsettled, manager_now(m), &old);
@@ -304,6 +410,7 @@ void manager_device_event(Manager *m, HotplugEvent *e)
                 (void)log_error(r, "Cannot take note of a device: %s", strerror(-r));
         if (r <= DEVICES_NOTHING)
                 return;
+        m->is_hint_due = true;
         mark_for(m, old);
         if (r == DEVICES_CHANGED)
                 mark_for(m, devices_find(m->devices, e->devnum)->device);
@@ -336,11 +443,50 @@ static bool has_unsettled(const Manager *m)
         return false;
 }
 
+void manager_begin_scan(Manager *m)
+{
+        devices_begin_scan(m->devices);
+}
+
+void manager_end_scan(Manager *m)
+{
+        for (;;) {
+                _cleanup_(device_freep) Device *gone = devices_take_missing(m->devices);
+
+                if (!gone)
+                        return;
+                m->is_hint_due = true;
+                mark_for(m, gone);
+        }
+}
+
+static int scan_devices(Manager *m)
+{
+        int r;
+
+        manager_begin_scan(m);
+        r = monitor_enumerate(m->monitor);
+        if (r < 0)
+                return r; /* then it is not known what is missing */
+        manager_end_scan(m);
+        return has_unsettled(m) ? monitor_watch_udev(m->monitor) : 0;
+}
+
+static void on_overflow(void *userdata)
+{
+        int r;
+
+        log_notice("Device events were lost; looking at all devices again");
+        r = scan_devices(userdata);
+        if (r < 0)
+                (void)log_error(r, "Cannot enumerate devices: %s", strerror(-r));
+}
+
 /* mountd. */
 
 static int on_mounts(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
-        mark_all(userdata);
+        manager_wake(userdata); /* the round reads them */
         return 0;
 }
 
@@ -401,6 +547,15 @@ static void log_problems(const Config *config)
         }
 }
 
+/* Whether its target was started before we were. */
+static bool has_flag(const Manager *m, const char *name)
+{
+        _cleanup_free_ char *path =
+                m->options.flags ? text_format("%s/%s", m->options.flags, name) : NULL;
+
+        return path && access(path, F_OK) == 0;
+}
+
 static int add_volume(Manager *m, VolumeConfig *config)
 {
         _cleanup_(record_freep) Record *record = NULL;
@@ -417,9 +572,11 @@ static int add_volume(Manager *m, VolumeConfig *config)
         }
         m->volumes = grown;
         r = volume_new(m, config, record, &m->volumes[m->n_volumes]);
-        if (r >= 0)
-                m->n_volumes++;
-        return r;
+        if (r < 0)
+                return r;
+        m->volumes[m->n_volumes]->target_active = has_flag(m, config->name);
+        m->n_volumes++;
+        return 0;
 }
 
 static void remove_volume(Manager *m, size_t i)
@@ -431,6 +588,8 @@ static void remove_volume(Manager *m, size_t i)
                 log_full(LOG_NOTICE, 0, &about,
                          "%s is not configured any more; it stays mounted on %s", v->config->name,
                          v->mount->target);
+        if (v->is_published)
+                bus_volume_removed(bus_connection(m->bus), v);
         volume_free(v);
         memmove(m->volumes + i, m->volumes + i + 1, (m->n_volumes - i - 1) * sizeof(*m->volumes));
         m->n_volumes--;
@@ -478,34 +637,82 @@ static int take_volumes(Manager *m, Config *config)
         return r;
 }
 
+static bool same_problems(const Config *a, const Config *b)
+{
+        if (a->n_problems != b->n_problems)
+                return false;
+        for (size_t i = 0; i < a->n_problems; i++) {
+                const ConfigProblem *p = &a->problems[i], *q = &b->problems[i];
+
+                if (!streq(p->file, q->file) || p->line != q->line || p->severity != q->severity ||
+                    !streq(p->text, q->text))
+                        return false;
+        }
+        return true;
+}
+
 int manager_load(Manager *m)
 {
         _cleanup_(config_freep) Config *config = NULL;
+        bool is_problems_changed;
         int r = config_load(&m->options.config, &config);
 
         if (r < 0)
                 return r;
         log_problems(config);
+        is_problems_changed = !m->config || !same_problems(m->config, config);
         drop_missing(m, config);
         r = take_volumes(m, config);
         config_free(m->config);
         m->config = TAKE_PTR(config);
+        m->is_config_changed |= is_problems_changed;
+        m->is_hint_due = true;
         mark_all(m);
         return r;
 }
 
 void manager_reload(Manager *m)
 {
+        bool announced = m->is_ready;
         int r;
 
-        notify_reloading();
         log_info("Reloading the configuration");
+        if (m->watch)
+                config_watch_forget(m->watch);
+        if (announced) {
+                notify_reloading();
+                m->is_reloading = true;
+                publish_manager(m);
+        }
         r = manager_load(m);
         if (r < 0)
                 (void)log_error(r, "Cannot reload: %s; what was in force stays", strerror(-r));
+        m->is_reloading = false;
+        do_round(m);
+        if (!announced)
+                return; /* READY=1 comes by its own rule */
         free(m->status);
-        m->status = describe(m);
+        m->status = summary_describe(m);
         notify_ready(m->status ? m->status : "");
+}
+
+static void on_config_changed(void *userdata)
+{
+        manager_reload(userdata);
+}
+
+int manager_rescan(Manager *m)
+{
+        int r;
+
+        if (!m->monitor)
+                return -ENOTCONN;
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_start_afresh(m->volumes[i]);
+        r = scan_devices(m);
+        mark_all(m);
+        do_round(m);
+        return r;
 }
 
 /* Life. */
@@ -538,35 +745,52 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         return 0;
 }
 
+int manager_await_rest(Manager *m)
+{
+        manager_wake(m);
+        return sd_event_add_time_relative(m->event, &m->ready_timer, CLOCK_MONOTONIC,
+                                          READY_MAX_USEC, USEC_PER_MSEC, on_ready_timer, m);
+}
+
 int manager_start(Manager *m)
 {
-        const MonitorHandler handler = { on_device, on_udev_is_idle, m };
-        int r = manager_load(m);
+        const MonitorHandler handler = { on_device, on_udev_is_idle, on_overflow, m };
+        int r = config_watch_new(m->event, m->options.config.dirs, on_config_changed, m, &m->watch);
 
+        if (r >= 0)
+                r = manager_load(m);
+        if (r >= 0)
+                r = bus_new(m, &m->bus);
         if (r < 0)
                 return r;
+        bus_start(m->bus);
         mountd_client_connect(m->mountd);
         r = monitor_new(m->event, &handler, &m->monitor);
         if (r < 0)
                 return log_error(r, "Cannot listen to device events: %s", strerror(-r));
-        r = monitor_enumerate(m->monitor);
+        r = scan_devices(m);
         if (r < 0)
                 return log_error(r, "Cannot enumerate devices: %s", strerror(-r));
-        if (has_unsettled(m))
-                r = monitor_watch_udev(m->monitor);
-        if (r >= 0)
-                r = sd_event_add_time_relative(m->event, &m->ready_timer, CLOCK_MONOTONIC,
-                                               READY_MAX_USEC, USEC_PER_MSEC, on_ready_timer, m);
-        return r;
+        return manager_await_rest(m);
+}
+
+void manager_stop(Manager *m)
+{
+        m->is_stopping = true;
+        publish_manager(m);
+        notify_stopping();
 }
 
 Manager *manager_free(Manager *m)
 {
         if (!m)
                 return NULL;
+        config_watch_free(m->watch);
+        gate_drop_all(m);
         for (size_t i = 0; i < m->n_volumes; i++)
                 volume_free(m->volumes[i]);
         free(m->volumes);
+        bus_free(m->bus);
         devices_free(m->devices);
         monitor_free(m->monitor);
         mountd_client_free(m->mountd);

@@ -7,6 +7,8 @@
 
 #include "config.h"
 #include "devices.h"
+#include "gate.h"
+#include "hotplug.h"
 #include "mountinfo.h"
 #include "volume.h"
 
@@ -16,7 +18,28 @@
 typedef struct ManagerOptions {
         ConfigSource config;
         const char *records; /* directory of mountd's records */
+        const char *flags;   /* directory of mountd's flags: which targets are started */
 } ManagerOptions;
+
+typedef enum ManagerState {
+        MANAGER_STARTING,
+        MANAGER_RUNNING,
+        MANAGER_DEGRADED, /* a volume, or a file, is not as it should be */
+        MANAGER_RELOADING,
+        MANAGER_STOPPING,
+} ManagerState;
+
+const char *manager_state_to_string(ManagerState s);
+
+/* What is published of it, beside the problems of the configuration. */
+typedef struct ManagerView {
+        ManagerState state;
+        bool ready;
+        HotplugSource event_source;
+        unsigned n_volumes;
+        unsigned n_mounted;
+        unsigned n_failed;
+} ManagerView;
 
 int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret);
 Manager *manager_free(Manager *m);
@@ -25,17 +48,30 @@ static inline void manager_freep(Manager **m)
         manager_free(*m);
 }
 
-/* Loads the configuration, connects to mountd, and watches devices, in this order. */
+/* Loads the configuration, takes the bus name, connects to mountd, and watches devices, in this
+ * order. */
 int manager_start(Manager *m);
+
+/* Says that it is going. */
+void manager_stop(Manager *m);
 
 /* The parts of it, for tests: manager_load() and then a mountd at the other end of the socket FD,
  * which is taken; devices come by manager_device_event(). */
 int manager_load(Manager *m);
 int manager_attach_mountd(Manager *m, int fd);
 void manager_device_event(Manager *m, HotplugEvent *e);
+/* Around an enumeration: a device that no event in between is about is gone. */
+void manager_begin_scan(Manager *m);
+void manager_end_scan(Manager *m);
+/* Has READY=1 said as soon as all that is there is at rest, after 3 s at the most. */
+int manager_await_rest(Manager *m);
 
-/* Loads the configuration again. Always ends with READY=1. */
+/* Loads the configuration again; when it returns, that is in force and published. Once READY=1 was
+ * said, always ends with it. */
 void manager_reload(Manager *m);
+
+/* Looks at all devices again. */
+int manager_rescan(Manager *m);
 
 /* For volumes. */
 sd_event *manager_event(const Manager *m);
@@ -45,9 +81,12 @@ const Mountinfo *manager_mounts(const Manager *m); /* as of this round */
 uint64_t manager_now(const Manager *m); /* CLOCK_MONOTONIC, of this iteration of the loop */
 /* Has a round done soon. */
 void manager_wake(Manager *m);
-/* Something that is published changed. */
-void manager_volume_changed(Manager *m);
+uint64_t manager_realtime(const Manager *m); /* CLOCK_REALTIME */
 
+size_t manager_n_volumes(const Manager *m);
+Volume *manager_volume(const Manager *m, size_t i); /* sorted by name */
+const ManagerView *manager_view(const Manager *m);
+GateCall **manager_gate(Manager *m); /* those that wait at the gate */
 Volume *manager_find_volume(const Manager *m, const char *name);
 const Config *manager_config(const Manager *m);
 /* Whether everything that was there at the start is at rest, or its time was up. */

@@ -43,22 +43,22 @@ int monitor_enumerate(Monitor *m)
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
         Monitor *m = userdata;
+        bool lost = false;
         int r;
 
-        for (;;) {
+        /* The kernel tells of a loss first, and then hands out what came before it. */
+        do {
                 _cleanup_(hotplug_event_done) HotplugEvent e = { 0 };
 
                 r = hotplug_next(m->hotplug, &e);
-                if (r <= 0)
-                        break;
-                m->handler.event(&e, m->handler.userdata);
-        }
-        if (r == -ENOBUFS) {
-                log_notice("Device events were lost; looking at all devices again");
-                r = monitor_enumerate(m);
-        }
+                if (r > 0)
+                        m->handler.event(&e, m->handler.userdata);
+                lost |= r == -ENOBUFS;
+        } while (r > 0 || r == -ENOBUFS);
         if (r < 0)
                 (void)log_error(r, "Cannot read device events: %s", strerror(-r));
+        if (lost)
+                m->handler.overflow(m->handler.userdata);
         return 0;
 }
 

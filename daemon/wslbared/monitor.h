@@ -13,6 +13,8 @@ typedef struct MonitorHandler {
         /* udevd has nothing to do any more: devices that it has not looked at by now it will not.
          */
         void (*udev_is_idle)(void *userdata);
+        /* Events were lost, and those that were not have been handed on: monitor_enumerate(). */
+        void (*overflow)(void *userdata);
         void *userdata;
 } MonitorHandler;
 

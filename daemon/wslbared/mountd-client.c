@@ -38,6 +38,21 @@ struct MountdCall {
         void *userdata;
 };
 
+MountdHolder *mountd_holders_free(MountdHolder *holders, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                free(holders[i].command);
+        free(holders);
+        return NULL;
+}
+
+MountdHolder *mountd_result_take_holders(MountdResult *r, size_t *ret_n)
+{
+        *ret_n = r->n_holders;
+        r->n_holders = 0;
+        return TAKE_PTR(r->holders);
+}
+
 static void result_done(MountdResult *r)
 {
         char **const strings[] = { &r->error,     &r->message, &r->node,      &r->uuid,
@@ -47,6 +62,7 @@ static void result_done(MountdResult *r)
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(*strings[i]);
         strv_free(r->warnings);
+        mountd_holders_free(r->holders, r->n_holders);
 }
 
 static int read_string(sd_bus_message *m, char **ret)
@@ -70,6 +86,41 @@ static int read_warnings(sd_bus_message *m, char ***ret)
         if (r >= 0)
                 r = sd_bus_message_read_strv(m, ret);
         return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_holder(sd_bus_message *m, MountdResult *r)
+{
+        MountdHolder *grown = reallocarray(r->holders, r->n_holders + 1, sizeof(*grown));
+        const char *command;
+        uint32_t pid;
+        int k;
+
+        if (!grown)
+                return -ENOMEM;
+        r->holders = grown;
+        k = sd_bus_message_read(m, "(us)", &pid, &command);
+        if (k <= 0)
+                return k;
+        grown[r->n_holders] = (MountdHolder){ pid, strdup(command) };
+        if (!grown[r->n_holders].command)
+                return -ENOMEM;
+        r->n_holders++;
+        return 1;
+}
+
+static int read_holders(sd_bus_message *m, MountdResult *r)
+{
+        int k = sd_bus_message_enter_container(m, 'v', "a(us)");
+
+        if (k >= 0)
+                k = sd_bus_message_enter_container(m, 'a', "(us)");
+        if (k >= 0)
+                do
+                        k = read_holder(m, r);
+                while (k > 0);
+        if (k >= 0)
+                k = sd_bus_message_exit_container(m);
+        return k < 0 ? k : sd_bus_message_exit_container(m);
 }
 
 static int read_flag(sd_bus_message *m, bool *ret)
@@ -110,6 +161,8 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                         return read_string(m, strings[i].field);
         if (streq(key, "Warnings"))
                 return read_warnings(m, &r->warnings);
+        if (streq(key, "Holders"))
+                return read_holders(m, r);
         if (streq(key, "Step"))
                 return read_step(m, &r->step);
         if (streq(key, "Errno"))
@@ -124,6 +177,8 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 return sd_bus_message_read(m, "v", "u", &r->content);
         if (streq(key, "ReadOnly"))
                 return read_flag(m, &r->read_only);
+        if (streq(key, "Stale"))
+                return read_flag(m, &r->stale);
         return sd_bus_message_skip(m, "v");
 }
 
@@ -267,6 +322,17 @@ int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCa
 
         if (r >= 0)
                 r = sd_bus_message_append(m, "sb", name, lazy);
+        return r < 0 ? r : send_call(c, m, CALL_TIMEOUT_USEC, callback, userdata, ret);
+}
+
+int mountd_client_set_target(MountdClient *c, const char *name, bool active,
+                             MountdCallback callback, void *userdata, MountdCall **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = new_message(c, "SetTarget", &m);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "sb", name, active);
         return r < 0 ? r : send_call(c, m, CALL_TIMEOUT_USEC, callback, userdata, ret);
 }
 

@@ -13,6 +13,11 @@
 
 #define MOUNTD_SOCKET "/run/wslbare-mountd/mountd.sock"
 
+typedef struct MountdHolder {
+        uint32_t pid;
+        char *command;
+} MountdHolder;
+
 /* An answer. Strings are NULL where the key was not there; what they say comes from mountd, which
  * is trusted more than we are. */
 typedef struct MountdResult {
@@ -29,9 +34,16 @@ typedef struct MountdResult {
         uint32_t content; /* DeviceContent */
         int32_t mount_id;
         bool read_only;
+        bool stale;            /* what was mounted is not what the file asks for by now */
+        MountdHolder *holders; /* who keeps it busy */
+        size_t n_holders;
 } MountdResult;
 
-typedef void (*MountdCallback)(const MountdResult *result, void *userdata);
+/* Takes the holders out of R. */
+MountdHolder *mountd_result_take_holders(MountdResult *r, size_t *ret_n);
+MountdHolder *mountd_holders_free(MountdHolder *holders, size_t n);
+
+typedef void (*MountdCallback)(MountdResult *result, void *userdata);
 
 typedef struct MountdClientHandler {
         /* Connected, and FD, which is the receiver's, reads mountd's mountinfo. */
@@ -70,6 +82,8 @@ int mountd_client_adopt(MountdClient *c, const char *name, dev_t devnum, uint64_
                         MountdCallback callback, void *userdata, MountdCall **ret);
 int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCallback callback,
                           void *userdata, MountdCall **ret);
+int mountd_client_set_target(MountdClient *c, const char *name, bool active,
+                             MountdCallback callback, void *userdata, MountdCall **ret);
 
 /* Forgets the call: its answer, if it comes, is dropped. Also to be called by the callback's owner
  * afterwards. */

@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "log.h"
 #include "macro.h"
 #include "manager.h"
+#include "parse.h"
 #include "text.h"
+#include "volume-request.h"
+#include "volume-state.h"
 #include "volume.h"
 
 #define RETRY_MAX_USEC (60 * USEC_PER_SEC)
@@ -20,19 +24,27 @@ static VolumeMount *mount_free(VolumeMount *m)
         if (!m)
                 return NULL;
         free(m->target);
+        free(m->options);
         free(m);
         return NULL;
 }
 
-static int mount_from_result(const MountdResult *r, VolumeMount **ret)
+static int mount_from_result(MountdResult *r, VolumeMount **ret)
 {
         VolumeMount *m = calloc(1, sizeof(*m));
 
         if (m) {
-                *m = (VolumeMount){ .id = r->mount_id, .devnum = r->devnum, .diskseq = r->diskseq };
-                m->target = r->target ? strdup(r->target) : NULL;
+                *m = (VolumeMount){
+                        .id = r->mount_id,
+                        .devnum = r->devnum,
+                        .diskseq = r->diskseq,
+                        .read_only = r->read_only,
+                        .stale = r->stale,
+                        .target = TAKE_PTR(r->target),
+                        .options = TAKE_PTR(r->options),
+                };
         }
-        if (!m || !m->target) {
+        if (!m || !m->target || m->devnum == 0) {
                 mount_free(m);
                 return -ENOMEM;
         }
@@ -44,9 +56,16 @@ Volume *volume_free(Volume *v)
 {
         if (!v)
                 return NULL;
+        volume_answer_all(v, "NoSuchVolume", "The volume is not configured any more");
         mountd_call_free(v->call);
         sd_event_source_disable_unref(v->retry);
+        view_done(&v->view);
         mount_free(v->mount);
+        mountd_holders_free(v->holders, v->n_holders);
+        strv_free(v->candidates);
+        free(v->attempt.message);
+        free(v->unmount_message);
+        free(v->requests);
         volume_config_free(v->config);
         free(v->device);
         free(v->failure_message);
@@ -86,15 +105,31 @@ int volume_new(Manager *m, VolumeConfig *config, const Record *record, Volume **
         v->manager = m;
         v->config = config;
         v->state = VOLUME_ABSENT;
+        v->state_change_usec = manager_realtime(m);
+        v->state_change_monotonic_usec = manager_now(m);
         if (record && take_record(v, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(v);
         return 0;
 }
 
+static void set_attempt(Volume *v, FailureStep step, int errnum, const char *error,
+                        const char *message)
+{
+        free(v->attempt.message);
+        v->attempt = (VolumeFailure){ step, errnum, error, message ? strdup(message) : NULL };
+}
+
+static void forget_attempt(Volume *v)
+{
+        set_attempt(v, STEP_NONE, 0, NULL, NULL);
+}
+
 void volume_start_afresh(Volume *v)
 {
-        v->past = (VolumePast){ 0 };
+        /* Whose past it is stays known: an attempt may be at work, and what becomes of it counts.
+         */
+        v->past = (VolumePast){ .devnum = v->past.devnum, .generation = v->past.generation };
         v->retry = sd_event_source_disable_unref(v->retry);
 }
 
@@ -114,9 +149,14 @@ void volume_set_config(Volume *v, VolumeConfig *config)
                          "%s: what changed in its file takes effect at the next mount",
                          config->name);
         }
+        if (v->action == PLAN_MOUNT && !mounts_alike(v->config, config))
+                v->is_outdated = true;
         volume_config_free(v->config);
         v->config = config;
         v->config_is_bad = false;
+        v->is_changed = true;
+        if (v->attempt.step == STEP_CONFIG)
+                forget_attempt(v); /* the file was mended */
         volume_start_afresh(v);
 }
 
@@ -128,88 +168,38 @@ bool volume_cares_for(const Volume *v, const Device *d)
                (v->mount && v->mount->devnum == d->devnum) || v->past.devnum == d->devnum;
 }
 
+/* What is on its target, or above and may hide it, and its own mount. */
+static bool concerns(const Volume *v, const MountEntry *e)
+{
+        if (v->mount && v->mount->id == e->id)
+                return true;
+        return v->config->where && path_is_below(v->config->where, e->target);
+}
+
+bool volume_notices_mounts(Volume *v, const Mountinfo *mounts)
+{
+        uint64_t before = v->mounts_seen;
+
+        v->mounts_seen = 0;
+        for (size_t i = 0; i < mounts->n_entries; i++)
+                if (concerns(v, &mounts->entries[i]))
+                        v->mounts_seen =
+                                (v->mounts_seen * 31 + (uint64_t)mounts->entries[i].id + 1) * 31 +
+                                mounts->entries[i].devnum;
+        return v->mounts_seen != before;
+}
+
+const Device *volume_current_device(const Volume *v)
+{
+        const Seen *s = v->devnum ? devices_find(manager_devices(v->manager), v->devnum) : NULL;
+
+        return s ? s->device : NULL;
+}
+
 bool volume_is_at_rest(const Volume *v)
 {
-        return !v->call && !v->dirty && !v->past.put_off;
-}
-
-/* What it is and why: the only place where a state changes. */
-
-static const char *where_of(const Volume *v)
-{
-        return v->mount ? v->mount->target : v->config->where ? v->config->where : "none";
-}
-
-static void log_state(const Volume *v, VolumeState before)
-{
-        const LogContext about = { v->config->name, v->device };
-        const char *device = v->device ? v->device : "its device";
-
-        switch (v->state) {
-        case VOLUME_ABSENT:
-                log_full(before == VOLUME_PROBING ? LOG_DEBUG : LOG_INFO, 0, &about, "%s is absent",
-                         v->config->name);
-                break;
-        case VOLUME_PROBING:
-        case VOLUME_MOUNTING:
-                log_full(LOG_DEBUG, 0, &about, "%s: %s", v->config->name,
-                         volume_state_to_string(v->state));
-                break;
-        case VOLUME_MOUNTED:
-                log_full(LOG_INFO, 0, &about, "%s is mounted: %s on %s", v->config->name, device,
-                         where_of(v));
-                break;
-        case VOLUME_UNMOUNTED:
-                log_full(before == VOLUME_MOUNTED ? LOG_NOTICE : LOG_INFO, 0, &about,
-                         before == VOLUME_MOUNTED ? "%s was unmounted from %s by somebody else; it "
-                                                    "stays so until its "
-                                                    "device is attached again"
-                                                  : "%s is there, and not mounted by intent (%s)",
-                         v->config->name, before == VOLUME_MOUNTED ? where_of(v) : device);
-                break;
-        case VOLUME_LOST:
-                log_full(LOG_ERR, 0, &about,
-                         "%s lost its device %s while mounted; what was not written yet is gone",
-                         v->config->name, device);
-                break;
-        case VOLUME_AMBIGUOUS:
-        case VOLUME_UNSUPPORTED:
-        case VOLUME_FAILED:
-                break; /* their failure says it */
-        }
-}
-
-static void set_state(Volume *v, VolumeState state, const char *device)
-{
-        VolumeState before = v->state;
-        bool moved = !streq_ptr(v->device, device);
-
-        if (state == before && !moved)
-                return;
-        v->state = state;
-        if (moved) {
-                free(v->device);
-                v->device = device ? strdup(device) : NULL;
-        }
-        if (state != before)
-                log_state(v, before);
-        manager_volume_changed(v->manager);
-}
-
-static void set_failure(Volume *v, FailureStep step, int error, const char *message)
-{
-        const LogContext about = { v->config->name, v->device };
-
-        if (v->failure_step == step && streq_ptr(v->failure_message, message))
-                return;
-        v->failure_step = step;
-        v->failure_errno = error;
-        free(v->failure_message);
-        v->failure_message = message ? strdup(message) : NULL;
-        if (step != STEP_NONE)
-                log_full(LOG_ERR, error, &about, "%s: %s (step %s)", v->config->name,
-                         message ? message : "no reason known", failure_step_to_string(step));
-        manager_volume_changed(v->manager);
+        /* A target's jobs are systemd's business, and may take their time. */
+        return (!v->call || v->action == PLAN_START_TARGET) && !v->dirty && !v->past.put_off;
 }
 
 /* Answers of mountd. */
@@ -245,6 +235,7 @@ static void retry_in(Volume *v, uint64_t pause_usec)
         int r;
 
         v->past.retry_usec = manager_now(v->manager) + pause_usec;
+        v->is_changed = true;
         v->retry = sd_event_source_disable_unref(v->retry);
         r = sd_event_add_time(manager_event(v->manager), &v->retry, CLOCK_MONOTONIC,
                               v->past.retry_usec, USEC_PER_MSEC, on_retry, v);
@@ -263,13 +254,27 @@ static void defer(Volume *v, const MountdResult *r)
         retry_in(v, pause);
 }
 
+/* Of the errors that mountd gives, those that say as much to who asked us. */
+static const char *find_error(const char *error, const char *const *known)
+{
+        for (; *known; known++)
+                if (streq(error, *known))
+                        return *known;
+        return "MountFailed";
+}
+
 static void take_failure(Volume *v, const MountdResult *r)
 {
+        static const char *const known[] = { "Busy",       "CheckFailed",   "DeviceAbsent",
+                                             "Incomplete", "Locked",        "NotSupported",
+                                             "TimedOut",   "ConfigInvalid", NULL };
         uint64_t pause = double_up_to(v->config->retry_usec, v->past.attempts++, RETRY_MAX_USEC);
         const LogContext about = { v->config->name, v->device };
 
         v->past.unsupported = streq(r->error, "NotSupported");
-        set_failure(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum, r->message);
+        set_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
+                    find_error(r->error, known), r->message);
+        volume_set_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
         if (v->past.unsupported)
                 return;
         if (v->past.attempts <= v->config->retry_limit)
@@ -296,7 +301,25 @@ static void log_warnings(const Volume *v, const MountdResult *r)
                          r->shared);
 }
 
-static void take_mount(Volume *v, const MountdResult *r)
+static void set_holders(Volume *v, MountdResult *r)
+{
+        mountd_holders_free(v->holders, v->n_holders);
+        v->holders = NULL;
+        v->n_holders = 0;
+        if (r)
+                v->holders = mountd_result_take_holders(r, &v->n_holders);
+        v->is_changed = true;
+}
+
+static void take_latency(Volume *v)
+{
+        const Seen *s =
+                devices_find_same(manager_devices(v->manager), v->mount->devnum, v->mount->diskseq);
+
+        v->latency_usec = s ? manager_now(v->manager) - s->event_usec : 0;
+}
+
+static void take_mount(Volume *v, MountdResult *r, bool made)
 {
         static const MountdResult lost_track = {
                 .error = (char *)"MountFailed",
@@ -313,16 +336,40 @@ static void take_mount(Volume *v, const MountdResult *r)
         }
         mount_free(v->mount);
         v->mount = mount;
+        v->mount->stale |= v->is_outdated;
+        v->is_outdated = false;
         v->held_devnum = 0;
+        if (made)
+                take_latency(v);
         volume_start_afresh(v);
-        set_failure(v, STEP_NONE, 0, NULL);
+        set_holders(v, NULL);
+        forget_attempt(v);
+        volume_restore_failure(v);
 }
 
+/* What is held back stays so until the device is replugged, or somebody asks. */
 static void take_unmount(Volume *v)
 {
         v->held_devnum = v->mount ? v->mount->devnum : 0;
         v->held_diskseq = v->mount ? v->mount->diskseq : 0;
         v->mount = mount_free(v->mount);
+        v->unmount_wanted = false;
+        set_holders(v, NULL);
+}
+
+/* It stays mounted, and what needs it is started again. */
+static void fail_unmount(Volume *v, MountdResult *r)
+{
+        static const char *const known[] = { "Busy", "NotMounted", "TimedOut", NULL };
+        const LogContext about = { v->config->name, v->device };
+
+        log_full(LOG_WARNING, r->errnum, &about, "%s: cannot unmount it: %s", v->config->name,
+                 r->message ? r->message : r->error);
+        v->unmount_wanted = false;
+        v->unmount_error = find_error(r->error, known);
+        free(v->unmount_message);
+        v->unmount_message = TAKE_PTR(r->message);
+        set_holders(v, r);
 }
 
 /* Tidying up after a mount that is gone failed: there is nothing left to do that a person could not
@@ -336,26 +383,32 @@ static void give_up_unmount(Volume *v, const MountdResult *r)
         take_unmount(v);
 }
 
-static void on_answer(const MountdResult *r, void *userdata)
+/* A target that cannot be started or stopped is said and left: what is mounted counts. */
+static void take_target(Volume *v, const MountdResult *r, bool active)
 {
-        Volume *v = userdata;
-        PlanAction action = v->action;
+        const LogContext about = { v->config->name, v->device };
 
-        volume_forget_call(v);
-        look_again(v);
-        if (r->lost)
-                return;
-        if (r->error && streq(r->error, "InProgress")) {
-                defer(v, r);
-                return;
-        }
+        if (r->error)
+                log_full(LOG_WARNING, r->errnum, &about, "%s: %s", v->config->name,
+                         r->message ? r->message : r->error);
+        v->target_active = active;
+}
+
+static void take_answer(Volume *v, PlanAction action, MountdResult *r)
+{
         switch (action) {
         case PLAN_MOUNT:
         case PLAN_ADOPT:
                 if (r->error)
                         take_failure(v, r);
                 else
-                        take_mount(v, r);
+                        take_mount(v, r, action == PLAN_MOUNT);
+                break;
+        case PLAN_UNMOUNT:
+                if (r->error)
+                        fail_unmount(v, r);
+                else
+                        take_unmount(v);
                 break;
         case PLAN_DETACH:
         case PLAN_FORGET:
@@ -364,9 +417,29 @@ static void on_answer(const MountdResult *r, void *userdata)
                 else
                         take_unmount(v);
                 break;
+        case PLAN_START_TARGET:
+        case PLAN_STOP_TARGET:
+                take_target(v, r, action == PLAN_START_TARGET);
+                break;
         case PLAN_NOTHING:
                 break;
         }
+}
+
+static void on_answer(MountdResult *r, void *userdata)
+{
+        Volume *v = userdata;
+        PlanAction action = v->action;
+
+        volume_forget_call(v);
+        look_again(v);
+        if (r->lost)
+                return;
+        if (r->error &&
+            (streq(r->error, "InProgress") || streq(r->error, SD_BUS_ERROR_LIMITS_EXCEEDED)))
+                defer(v, r);
+        else
+                take_answer(v, action, r);
 }
 
 void volume_forget_call(Volume *v)
@@ -395,6 +468,13 @@ static int act(Volume *v, const Plan *p)
                 return mountd_client_unmount(c, v->config->name, true, on_answer, v, &v->call);
         case PLAN_FORGET:
                 return mountd_client_unmount(c, v->config->name, false, on_answer, v, &v->call);
+        case PLAN_UNMOUNT:
+                return mountd_client_unmount(c, v->config->name, v->unmount_lazily, on_answer, v,
+                                             &v->call);
+        case PLAN_START_TARGET:
+        case PLAN_STOP_TARGET:
+                return mountd_client_set_target(c, v->config->name, p->action == PLAN_START_TARGET,
+                                                on_answer, v, &v->call);
         }
         return -EINVAL;
 }
@@ -437,7 +517,9 @@ static PlanMount mount_status(const Volume *v)
         if (!v->mount)
                 return PLAN_MOUNT_NONE;
         e = mountinfo_find_id(manager_mounts(v->manager), v->mount->id);
-        if (!e || !streq(e->target, v->mount->target))
+        /* The ID alone proves little: once free, the next mount gets it. */
+        if (!e || !streq(e->target, v->mount->target) ||
+            (major(e->devnum) != 0 && e->devnum != v->mount->devnum))
                 return PLAN_MOUNT_GONE;
         return v->mount->recorded ? PLAN_MOUNT_RECORDED : PLAN_MOUNT_PRESENT;
 }
@@ -449,12 +531,14 @@ static PlanPast past_with(Volume *v, const Device *d)
 
         if (v->past.devnum != d->devnum || v->past.generation != s->generation) {
                 volume_start_afresh(v);
+                forget_attempt(v);
                 v->past.devnum = d->devnum;
                 v->past.generation = s->generation;
         }
         if (v->past.unsupported)
                 return PLAN_PAST_UNSUPPORTED;
-        if (v->past.retry_usec != 0 && !v->past.put_off)
+        /* Behind a child that was given up it may take long: that is a failure. */
+        if (v->past.retry_usec != 0 && !(v->past.put_off && v->past.attempts == 0))
                 return PLAN_PAST_WAITING;
         if (v->past.attempts > v->config->retry_limit)
                 return PLAN_PAST_EXHAUSTED;
@@ -470,9 +554,18 @@ static const Device *device_of_mount(const Volume *v)
         return s ? s->device : NULL;
 }
 
-static bool is_held_back(const Volume *v, const Device *d)
+static bool is_device(const Device *d, dev_t devnum, uint64_t diskseq)
 {
-        return v->held_devnum == d->devnum && v->held_diskseq == d->diskseq;
+        return d->devnum == devnum && d->diskseq == diskseq;
+}
+
+/* What is published of those that fit; a shortage of memory leaves it incomplete. */
+static void set_candidates(Volume *v, const Device **fitting, size_t n)
+{
+        v->candidates = strv_free(v->candidates);
+        for (size_t i = 0; i < n; i++)
+                (void)strv_push(&v->candidates, fitting[i]->node);
+        v->is_changed = true;
 }
 
 static int look(Volume *v, const Device **room, Plan *ret)
@@ -484,33 +577,40 @@ static int look(Volume *v, const Device **room, Plan *ret)
                 .fitting = room,
                 .mount = mount_status(v),
                 .mount_device = device_of_mount(v),
+                .target_active = v->target_active,
+                .unmount_wanted = v->unmount_wanted,
         };
         const Device *focus;
 
         in.n_fitting = find_fitting(v, room, &in.probing);
+        set_candidates(v, room, in.n_fitting);
         if (v->config->where)
                 in.on_target = mountinfo_find_target(manager_mounts(v->manager), v->config->where);
         focus = plan_focus(&in);
+        if (focus && v->is_next_wanted) {
+                v->wanted_devnum = focus->devnum;
+                v->wanted_diskseq = focus->diskseq;
+        }
+        v->is_next_wanted = v->is_next_wanted && !focus && in.probing;
         if (focus) {
-                in.held_back = is_held_back(v, focus);
+                in.held_back = is_device(focus, v->held_devnum, v->held_diskseq);
+                in.mount_wanted = is_device(focus, v->wanted_devnum, v->wanted_diskseq);
                 in.past = past_with(v, focus);
         }
         return plan_volume(&in, ret);
 }
 
-/* A failure stays readable until all is well again, or the device is another one. */
-static bool clears_failure(const Volume *v, const Plan *p)
+/* What an attempt said stays readable until all is well again, or the device is another one. */
+static bool is_well(VolumeState s)
 {
-        if (v->failure_step == STEP_CONFIG && v->past.attempts == 0)
-                return true; /* the file was mended */
-        switch (p->state) {
+        switch (s) {
         case VOLUME_MOUNTED:
+        case VOLUME_UNMOUNTING:
         case VOLUME_UNMOUNTED:
                 return true;
-        case VOLUME_MOUNTING:
-                return v->past.attempts == 0 && p->action == PLAN_MOUNT;
         case VOLUME_ABSENT:
         case VOLUME_PROBING:
+        case VOLUME_MOUNTING:
         case VOLUME_LOST:
         case VOLUME_AMBIGUOUS:
         case VOLUME_UNSUPPORTED:
@@ -520,19 +620,31 @@ static bool clears_failure(const Volume *v, const Plan *p)
         return false;
 }
 
+static int errno_of(const Plan *p)
+{
+        return p->step == STEP_TARGET ? EBUSY : p->step == STEP_CONFIG ? EINVAL : ENODEV;
+}
+
+/* What the plan says goes when it does not say it any more. */
+static void follow_failure(Volume *v, const Plan *p)
+{
+        if (is_well(p->state))
+                forget_attempt(v);
+        if (p->step != STEP_NONE)
+                volume_set_failure(v, p->step, errno_of(p), p->message);
+        else if (v->config_is_bad)
+                volume_set_failure(v, STEP_CONFIG, EINVAL,
+                                   "Its file has errors and is not in force");
+        else
+                volume_restore_failure(v);
+}
+
 static void follow(Volume *v, const Plan *p)
 {
-        const char *device = p->device ? p->device->node : NULL;
         int r;
 
-        set_state(v, p->state, device);
-        if (v->config_is_bad && p->step == STEP_NONE)
-                set_failure(v, STEP_CONFIG, EINVAL, "Its file has errors and is not in force");
-        else if (p->step != STEP_NONE)
-                set_failure(v, p->step, p->step == STEP_TARGET ? EBUSY : ENODEV, p->message);
-        else if (clears_failure(v, p))
-                set_failure(v, STEP_NONE, 0, NULL);
-
+        volume_set_state(v, p->state, p->device);
+        follow_failure(v, p);
         r = v->past.put_off ? 0 : act(v, p);
         if (v->call)
                 v->action = p->action;

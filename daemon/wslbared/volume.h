@@ -9,6 +9,7 @@
 #include "mountd-client.h"
 #include "plan.h"
 #include "record.h"
+#include "view.h"
 
 /* A volume: what one file wants, what is there of it, and how it went. */
 
@@ -20,6 +21,8 @@ typedef struct VolumeMount {
         char *target;
         dev_t devnum;
         uint64_t diskseq;
+        char *options; /* in force */
+        bool read_only;
         bool recorded; /* by mountd, before we started: not looked at yet */
         bool stale;    /* the configuration asks for something else by now */
 } VolumeMount;
@@ -35,27 +38,74 @@ typedef struct VolumePast {
         uint64_t retry_usec; /* CLOCK_MONOTONIC; 0: no time is set */
 } VolumePast;
 
+/* Why an attempt failed. */
+typedef struct VolumeFailure {
+        FailureStep step; /* STEP_NONE: it did not */
+        int errnum;
+        const char *error; /* last part of org.wslbare1.Error.* */
+        char *message;
+} VolumeFailure;
+
+/* Somebody who asked for something, and waits. ERROR: the last part of org.wslbare1.Error.*, NULL:
+ * it is done. */
+typedef void (*VolumeDone)(const char *error, const char *message, void *userdata);
+
+typedef struct VolumeRequest {
+        bool mount; /* else unmount */
+        bool lazy;
+        VolumeDone done; /* NULL: nobody waits */
+        void *userdata;
+} VolumeRequest;
+
 typedef struct Volume {
         Manager *manager;
         VolumeConfig *config;
         bool config_is_bad; /* the file has errors since; CONFIG is what it was before */
 
         VolumeState state;
-        char *device; /* node that the state speaks of, NULL none */
-        FailureStep failure_step;
+        char *device;               /* node that the state speaks of, NULL none */
+        dev_t devnum;               /* and its number */
+        char **candidates;          /* nodes that fit */
+        uint64_t state_change_usec; /* CLOCK_REALTIME */
+        uint64_t state_change_monotonic_usec;
+        uint64_t latency_usec;    /* of the latest mount: since the event */
+        FailureStep failure_step; /* what the plan says, else ->attempt's */
         int failure_errno;
         char *failure_message;
+        MountdHolder *holders; /* who kept it busy when it was to be unmounted */
+        size_t n_holders;
 
         VolumeMount *mount; /* NULL: none */
         VolumePast past;
+        VolumeFailure attempt; /* of the latest one; readable until the device is back */
         dev_t held_devnum; /* unmounted by intent, or found unmounted, with this incarnation of the
                               device */
         uint64_t held_diskseq;
 
+        /* What was asked for. */
+        VolumeRequest *requests; /* that wait for their end */
+        size_t n_requests;
+        bool unmount_wanted;
+        bool unmount_lazily;
+        const char *unmount_error; /* how the latest unmounting failed, NULL it did not */
+        char *unmount_message;
+        dev_t wanted_devnum; /* to be mounted although Auto=no, this incarnation */
+        uint64_t wanted_diskseq;
+        bool is_next_wanted; /* the same, of the device that is being probed */
+        bool target_active;
+
+        VolumeView view; /* what is published */
+        bool is_published;
+        bool is_hinted;  /* see hint.h */
+        bool is_changed; /* since */
+
+        bool is_outdated; /* the file changed while its mount is at work */
+
         MountdCall *call;  /* at work */
         PlanAction action; /* that CALL is for */
         sd_event_source *retry;
-        bool dirty; /* to be looked at again */
+        uint64_t mounts_seen; /* a digest, see volume_notices_mounts() */
+        bool dirty;           /* to be looked at again */
 } Volume;
 
 /* CONFIG is taken, also on failure. RECORD, which may be NULL, is what mountd did for NAME before
@@ -73,6 +123,9 @@ void volume_set_config(Volume *v, VolumeConfig *config);
 /* Forgets earlier failures, so that the next look tries again. */
 void volume_start_afresh(Volume *v);
 
+/* Whether the mounts that concern it are other ones than at the latest call. */
+bool volume_notices_mounts(Volume *v, const Mountinfo *mounts);
+
 /* Whether D may be of interest to it. */
 bool volume_cares_for(const Volume *v, const Device *d);
 
@@ -84,3 +137,6 @@ void volume_forget_call(Volume *v);
 
 /* Nothing is at work, and nothing is going to be without an event. */
 bool volume_is_at_rest(const Volume *v);
+
+/* The device that the state speaks of, NULL none. */
+const Device *volume_current_device(const Volume *v);

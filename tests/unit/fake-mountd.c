@@ -58,6 +58,9 @@ struct FakeMountd {
         int last_id;
         FakeContent contents[CALLS_MAX];
         unsigned n_contents;
+        FakeCall target_call;
+        unsigned n_started; /* targets */
+        unsigned n_stopped;
 };
 
 static int must(int r)
@@ -209,6 +212,8 @@ static int append_success(FakeMountd *f, const FakeCall *c, sd_bus_message *m)
         case FAKE_ADOPT:
                 ASSERT(find_mount(f, target));
                 return append_mount(find_mount(f, target), c, m);
+        case FAKE_TARGET:
+                return 0;
         }
         return -EINVAL;
 }
@@ -363,6 +368,20 @@ static int method_adopt(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return answer_call(userdata, c, m);
 }
 
+/* Not among the calls. */
+static int method_set_target(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        FakeMountd *f = userdata;
+        const char *name;
+        int active;
+
+        must(sd_bus_message_read(m, "sb", &name, &active));
+        f->n_started += active;
+        f->n_stopped += !active;
+        f->target_call.method = FAKE_TARGET;
+        return answer_call(f, &f->target_call, m);
+}
+
 static int method_mountinfo(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         FakeMountd *f = userdata;
@@ -377,6 +396,16 @@ unsigned fake_mountd_count(const FakeMountd *f, FakeMethod method)
         for (unsigned i = 0; i < f->n_calls; i++)
                 n += f->calls[i].method == method;
         return n;
+}
+
+unsigned fake_mountd_count_started(const FakeMountd *f)
+{
+        return f->n_started;
+}
+
+unsigned fake_mountd_count_stopped(const FakeMountd *f)
+{
+        return f->n_stopped;
 }
 
 unsigned fake_mountd_count_all(const FakeMountd *f)
@@ -398,7 +427,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
         } methods[] = {
                 { "Probe", method_probe },         { "Mount", method_mount },
                 { "Unmount", method_unmount },     { "Adopt", method_adopt },
-                { "Mountinfo", method_mountinfo },
+                { "Mountinfo", method_mountinfo }, { "SetTarget", method_set_target },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(methods); i++)

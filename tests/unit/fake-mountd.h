@@ -18,6 +18,8 @@ typedef enum FakeMethod {
         FAKE_MOUNT,
         FAKE_UNMOUNT,
         FAKE_ADOPT,
+        FAKE_TARGET, /* only for fake_mountd_answer(): it follows each mount and unmount, and is
+                        counted by itself */
 } FakeMethod;
 
 /* What was asked. */
@@ -72,6 +74,9 @@ void fake_mountd_release(FakeMountd *f);
 
 unsigned fake_mountd_count(const FakeMountd *f, FakeMethod method);
 unsigned fake_mountd_count_all(const FakeMountd *f);
+/* How often a target was started, or stopped: these calls are not among the others. */
+unsigned fake_mountd_count_started(const FakeMountd *f);
+unsigned fake_mountd_count_stopped(const FakeMountd *f);
 /* The latest call; NULL none. */
 const FakeCall *fake_mountd_last(const FakeMountd *f);
 

@@ -10,6 +10,7 @@
 #include "macro.h"
 #include "scene.h"
 #include "text.h"
+#include "volume-request.h"
 
 static void *must_have(void *p)
 {
@@ -59,11 +60,13 @@ Scene *scene_new(void)
         ASSERT(sd_event_new(&s->event) >= 0);
         s->config = must_have(strdup(test_directory()));
         s->records = must_have(strdup(test_directory()));
+        s->flags = must_have(strdup(test_directory()));
         s->dirs[0] = s->config;
         listen_for_notes(s);
         s->mountd = fake_mountd_new(s->event);
         options.config = (ConfigSource){ .dirs = s->dirs, .owner = geteuid() };
         options.records = s->records;
+        options.flags = s->flags;
         ASSERT_OK(manager_new(s->event, &options, &s->manager));
         return s;
 }
@@ -80,6 +83,7 @@ Scene *scene_free(Scene *s)
         sd_event_unref(s->event);
         free(s->config);
         free(s->records);
+        free(s->flags);
         free(s->heard);
         free(s);
         return NULL;
@@ -122,6 +126,11 @@ void scene_record(Scene *s, const char *name, RecordPhase phase, unsigned n, uin
         };
 
         ASSERT_OK(record_save(s->records, name, &record));
+}
+
+void scene_flag(Scene *s, const char *name)
+{
+        test_write(s->flags, name, "");
 }
 
 /* The loop. */
@@ -203,6 +212,30 @@ void scene_unplug(Scene *s, unsigned n)
 Volume *scene_volume(const Scene *s, const char *name)
 {
         return must_have(manager_find_volume(s->manager, name));
+}
+
+static void on_done(const char *error, const char *message, void *userdata)
+{
+        const char **ret = userdata;
+
+        ASSERT(!*ret); /* one answer */
+        *ret = error ? error : "";
+}
+
+bool scene_request(Scene *s, const char *name, bool mount, const char **ret)
+{
+        const VolumeRequest q = { .mount = mount, .done = on_done, .userdata = ret };
+        VolumeRefusal why = { 0 };
+        int r;
+
+        *ret = NULL;
+        r = volume_request(scene_volume(s, name), &q, &why);
+        if (r < 0) {
+                ASSERT(why.error && why.message && why.message[0]);
+                *ret = why.error;
+        }
+        volume_refusal_done(&why);
+        return r >= 0;
 }
 
 void scene_look_again(Scene *s)

@@ -22,6 +22,7 @@ typedef struct Scene {
         FakeMountd *mountd;
         char *config;  /* directory */
         char *records; /* directory */
+        char *flags;   /* directory */
         const char *dirs[2];
         uint64_t seqnum; /* of the latest event */
         int notify_fd;
@@ -46,6 +47,9 @@ void scene_remove(Scene *s, const char *name);
 void scene_record(Scene *s, const char *name, RecordPhase phase, unsigned n, uint64_t diskseq,
                   int mount_id);
 
+/* The target of NAME was started by an earlier wslbared. */
+void scene_flag(Scene *s, const char *name);
+
 /* Loads and begins to connect; what is plugged before scene_settle() was there before us. */
 void scene_start(Scene *s);
 void scene_connect(Scene *s);
@@ -64,6 +68,9 @@ void scene_event(Scene *s, unsigned n, uint64_t seqnum, Device *device);
 
 /* Fails where there is none. */
 Volume *scene_volume(const Scene *s, const char *name);
+/* Asks for a mount, or an unmount. *RET, which must live until the end, becomes what the answer is:
+ * "" done, the error's name, NULL none yet. False: refused, with the error in *RET. */
+bool scene_request(Scene *s, const char *name, bool mount, const char **ret);
 /* As an event of mountinfo, which a memfd cannot give, would: has all volumes looked at again. */
 void scene_look_again(Scene *s);
 /* Makes the timer that NAME waits for expire. */

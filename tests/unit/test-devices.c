@@ -164,6 +164,33 @@ static void test_finding(void)
         }
 }
 
+static void test_scan(void)
+{
+        _cleanup_devices_ Devices *d = devices();
+        Device *gone;
+
+        for (unsigned i = 0; i < 4; i++)
+                ASSERT_EQ(apply(d, 10, 0x800 + i, device(0x800 + i, 7, "a")), DEVICES_CHANGED);
+        ASSERT(!devices_take_missing(d)); /* none without a scan */
+        devices_begin_scan(d);
+        ASSERT_EQ(apply(d, 0, 0x801, device(0x801, 7, "a")), DEVICES_CHANGED);
+        ASSERT_EQ(apply(d, 0, 0x804, device(0x804, 7, "a")), DEVICES_CHANGED); /* a new one */
+        devices_confirm(d, 0x803);
+        devices_confirm(d, 0x809); /* never heard of */
+        for (unsigned i = 0; i < 2; i++) {
+                gone = devices_take_missing(d);
+                ASSERT(gone && (gone->devnum == 0x800 || gone->devnum == 0x802));
+                device_free(gone);
+        }
+        ASSERT(!devices_take_missing(d));
+        ASSERT_EQ(devices_count(d), 3);
+
+        ASSERT_EQ(apply(d, 10, 0x800, device(0x800, 7, "a")), DEVICES_NOTHING); /* a late copy */
+        ASSERT_EQ(apply(d, 11, 0x800, device(0x800, 8, "a")), DEVICES_CHANGED);
+        devices_begin_scan(d); /* and no end: it failed */
+        ASSERT_EQ(devices_count(d), 4);
+}
+
 static void test_content_of_a_probe(void)
 {
         _cleanup_devices_ Devices *d = devices();
@@ -196,4 +223,4 @@ static void test_content_of_a_probe(void)
 }
 
 TEST_MAIN(TEST(events), TEST(what_is_known), TEST(what_was_before_is_handed_back), TEST(finding),
-          TEST(content_of_a_probe))
+          TEST(scan), TEST(content_of_a_probe))

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What goes through all volumes: events, probes, the connection, reloading, and what systemd is
- * told. READY=1 after the start is for the system tests: only manager_start(), which wants udev and
- * mountd's real socket, sets out to say it. */
+ * told. What manager_start() does with udev and mountd's real socket is for the system tests. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,6 +121,74 @@ static void test_others_devices_are_left_alone(void)
         scene_settle(s);
         ASSERT_STATE(s, "data", "absent");
         ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+}
+
+/* Events were lost, and an enumeration tells what is there. */
+static void test_scan(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        scene_configure(s, "third", UUID_C, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        manager_begin_scan(s->manager);
+        scene_event(s, 2, 0, scene_device(2, 8, UUID_B));
+        scene_event(s, 3, 0, scene_device(3, 9, UUID_C));
+        manager_end_scan(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_STATE(s, "other", "mounted");
+        ASSERT_STATE(s, "third", "mounted");
+        ASSERT_CALLS(s, 0, 3, 1, 0);
+        ASSERT_EQ(devices_count(manager_devices(s->manager)), 2);
+}
+
+/* What is mounted is not probed anew, but it is there. */
+static void test_scan_of_what_was_probed(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+        manager_begin_scan(s->manager);
+        scene_event(s, 1, 0, scene_device(1, 7, NULL));
+        manager_end_scan(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 1, 1, 0, 0);
+}
+
+static void test_scan_while_at_work(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_plug(s, 2, 8, NULL);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounting");
+        ASSERT_STATE(s, "other", "probing");
+        manager_begin_scan(s->manager);
+        manager_end_scan(s->manager); /* nothing is left */
+        scene_settle(s);
+        ASSERT_STATE(s, "other", "absent");
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 1, 1, 1, 0);
 }
 
 /* Probes. */
@@ -738,6 +805,15 @@ static void test_status(void)
         ASSERT_CONTAINS(s->heard, "STATUS=1 of 3 mounted, absent: third, failed: data\n");
 }
 
+static unsigned count_heard(const Scene *s, const char *what)
+{
+        unsigned n = 0;
+
+        for (const char *p = s->heard; (p = strstr(p, what)); p++)
+                n++;
+        return n;
+}
+
 static void test_reload_is_announced(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -745,7 +821,9 @@ static void test_reload_is_announced(void)
 
         scene_configure(s, "data", UUID_A, "");
         scene_start(s);
+        ASSERT(manager_await_rest(s->manager) >= 0);
         scene_settle(s);
+        ASSERT_EQ(count_heard(s, "READY=1"), 1);
         ASSERT(!strstr(s->heard, "RELOADING=1"));
         scene_configure(s, "data", UUID_A, "Check=perhaps\n"); /* READY on every path */
         reload(s);
@@ -754,6 +832,49 @@ static void test_reload_is_announced(void)
         ASSERT(strspn(reloading + strlen("RELOADING=1\nMONOTONIC_USEC="), DIGITS) > 3);
         ready = strstr(reloading, "READY=1\nSTATUS=0 of 1 mounted");
         ASSERT(ready);
+        ASSERT_EQ(count_heard(s, "READY=1"), 2);
+}
+
+/* systemd would take the answer to a reload for the end of the start. */
+static void test_reload_before_ready(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        ASSERT(manager_await_rest(s->manager) >= 0);
+        scene_configure(s, "data", UUID_A, "");
+        scene_plug(s, 1, 7, UUID_A);
+        reload(s);
+        ASSERT_STATE(s, "data", "mounting");
+        reload(s);
+        ASSERT_EQ(manager_view(s->manager)->state, MANAGER_STARTING);
+        ASSERT_EQ(count_heard(s, "RELOADING=1"), 0);
+        ASSERT_EQ(count_heard(s, "READY=1"), 0);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_EQ(count_heard(s, "READY=1"), 1);
+        ASSERT_EQ(manager_view(s->manager)->state, MANAGER_RUNNING);
+        reload(s);
+        ASSERT_EQ(count_heard(s, "RELOADING=1"), 1);
+        ASSERT_EQ(count_heard(s, "READY=1"), 2);
+}
+
+/* A target's jobs may take their time. */
+static void test_ready_does_not_wait_for_targets(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_TARGET, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        ASSERT(manager_await_rest(s->manager) >= 0);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(manager_is_ready(s->manager));
+        ASSERT_EQ(count_heard(s, "READY=1\nSTATUS=1 of 1 mounted"), 1);
 }
 
 static void test_not_ready_without_a_start(void)
@@ -770,7 +891,8 @@ static void test_not_ready_without_a_start(void)
 
 TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events),
           TEST(late_event_of_a_device_that_went), TEST(a_burst_is_one_step),
-          TEST(others_devices_are_left_alone), TEST(unknown_content_is_probed),
+          TEST(others_devices_are_left_alone), TEST(scan), TEST(scan_of_what_was_probed),
+          TEST(scan_while_at_work), TEST(unknown_content_is_probed),
           TEST(probe_finds_something_else), TEST(probe_fails), TEST(settled_while_probing),
           TEST(gone_while_probing), TEST(start_waits_for_the_probe), TEST(nobody_wants_to_know),
           TEST(no_medium_is_not_probed), TEST(probed_once_somebody_wants_to_know),
@@ -783,4 +905,5 @@ TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events
           TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
           TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
           TEST(reload_while_mounting), TEST(status), TEST(reload_is_announced),
+          TEST(reload_before_ready), TEST(ready_does_not_wait_for_targets),
           TEST(not_ready_without_a_start))

@@ -102,7 +102,7 @@ typedef struct Slot {
 } Slot;
 static Slot slots[CALLS];
 
-static void on_answer(const MountdResult *r, void *userdata)
+static void on_answer(MountdResult *r, void *userdata)
 {
         const Slot *slot = userdata;
         Owner *o = slot->owner;

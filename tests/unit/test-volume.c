@@ -572,6 +572,235 @@ static void test_adopting_fails(void)
         ASSERT_CALLS(s, 0, 0, 0, 2);
 }
 
+/* What the plan said goes with its cause; what an attempt said stays until the device is back. */
+
+static void test_absent_forgets_what_the_plan_said(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "ambiguous");
+        scene_unplug(s, 1);
+        scene_unplug(s, 2);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_STR(scene_volume(s, "data")->failure_message, NULL);
+
+        (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
+        scene_plug(s, 1, 9, UUID_A);
+        scene_settle(s);
+        ASSERT_FAILURE(s, "data", "target");
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+static void test_absent_keeps_what_an_attempt_said(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        start_with_device(s);
+        scene_plug(s, 2, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "ambiguous");
+        ASSERT_FAILURE(s, "data", "probe");
+        scene_unplug(s, 2);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "failed"); /* the same incarnation: not tried again */
+        ASSERT_FAILURE(s, "data", "mount");
+        ASSERT_EQ(scene_volume(s, "data")->failure_errno, EIO);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "mount");
+        manager_reload(s->manager);
+        scene_settle(s);
+        ASSERT_FAILURE(s, "data", "mount");
+        scene_plug(s, 1, 9, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounting");
+        ASSERT_FAILURE(s, "data", "");
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+/* Between two attempts something sits on the target for a while. */
+static void test_occupied_between_attempts(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        start_with_device(s);
+        (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "target");
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "mount");
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+/* The target. */
+
+#define ASSERT_TARGET(s, n_started, n_stopped)                                  \
+        do {                                                                    \
+                ASSERT_EQ(fake_mountd_count_started((s)->mountd), (n_started)); \
+                ASSERT_EQ(fake_mountd_count_stopped((s)->mountd), (n_stopped)); \
+        } while (0)
+
+static void test_target_is_started_once(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        ASSERT_TARGET(s, 0, 0);
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_TARGET(s, 0, 0); /* not before it is mounted */
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_TARGET(s, 1, 0);
+
+        scene_look_again(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        manager_reload(s->manager);
+        scene_settle(s);
+        fake_mountd_disconnect(s->mountd);
+        scene_settle(s);
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_TARGET(s, 1, 0);
+
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_TARGET(s, 2, 1);
+}
+
+static void test_target_of_an_earlier_start(void)
+{
+        static const struct {
+                const char *row;
+                bool flag;
+                bool mounted;
+                unsigned n_started;
+                unsigned n_stopped;
+        } rows[] = {
+                { "started already", true, true, 0, 0 },
+                { "mounted, and then we died", false, true, 1, 0 },
+                { "the mount went while we were away", true, false, 0, 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                int id = 99;
+
+                test_row(rows[i].row);
+                if (rows[i].mounted)
+                        id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4",
+                                               "/dev/fake1");
+                if (rows[i].flag)
+                        scene_flag(s, "data");
+                scene_configure(s, "data", UUID_A, "");
+                scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
+                scene_start(s);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].mounted ? "mounted" : "unmounted");
+                ASSERT_CALLS(s, 0, 0, !rows[i].mounted, rows[i].mounted);
+                ASSERT_TARGET(s, rows[i].n_started, rows[i].n_stopped);
+        }
+}
+
+/* A flag without any mount, as after a crash between the two. */
+static void test_target_without_a_mount(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_flag(s, "data");
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_TARGET, held);
+        scene_start(s);
+        scene_settle(s);
+        ASSERT_TARGET(s, 0, 1);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 0, 0, 0); /* first what needed the last one stops */
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_TARGET(s, 1, 1);
+}
+
+static void test_lost_is_unmounted_before_the_target_stops(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        ASSERT_TARGET(s, 1, 0);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_TARGET(s, 1, 1);
+        ASSERT_STATE(s, "data", "absent");
+}
+
+static void test_foreign_unmount_stops_the_target(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_TARGET(s, 1, 1);
+        scene_look_again(s);
+        ASSERT_TARGET(s, 1, 1);
+}
+
+static void test_target_cannot_be_started(void)
+{
+        const FakeAnswer refused = { FAKE_FAILURE, "MountFailed", "run", EACCES, "No", NULL };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_TARGET, refused);
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "mounted"); /* what is mounted counts */
+        ASSERT_FAILURE(s, "data", "");
+        scene_look_again(s);
+        ASSERT_TARGET(s, 1, 0);
+}
+
 /* Put off. */
 
 static void test_in_progress_is_put_off(void)
@@ -775,9 +1004,13 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(the_timer_tries_again), TEST(no_retries_when_none_are_wanted),
           TEST(replug_starts_afresh), TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
           TEST(unsupported_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
-          TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(in_progress_is_put_off),
-          TEST(unmount_in_progress_is_put_off), TEST(replugged_while_put_off),
-          TEST(foreign_unmount_is_respected), TEST(foreign_remount_by_another_id),
-          TEST(somebody_moves_it), TEST(somebody_mounts_it_again),
-          TEST(foreign_mount_on_the_target), TEST(what_is_no_filesystem),
-          TEST(not_ready_is_not_there))
+          TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
+          TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
+          TEST(target_is_started_once), TEST(target_of_an_earlier_start),
+          TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
+          TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
+          TEST(in_progress_is_put_off), TEST(unmount_in_progress_is_put_off),
+          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected),
+          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
+          TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
+          TEST(what_is_no_filesystem), TEST(not_ready_is_not_there))

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "summary.h"
+#include "macro.h"
+#include "text.h"
+
+unsigned summary_count(const Manager *m, VolumeState state)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < manager_n_volumes(m); i++)
+                n += manager_volume(m, i)->state == state;
+        return n;
+}
+
+static char *list_state(const Manager *m, VolumeState state, char *so_far)
+{
+        bool first = true;
+
+        for (size_t i = 0; so_far && i < manager_n_volumes(m); i++) {
+                char *longer;
+
+                if (manager_volume(m, i)->state != state)
+                        continue;
+                if (first)
+                        longer = text_format("%s, %s: %s", so_far, volume_state_to_string(state),
+                                             manager_volume(m, i)->config->name);
+                else
+                        longer = text_format("%s %s", so_far, manager_volume(m, i)->config->name);
+                first = false;
+                free(so_far);
+                so_far = longer;
+        }
+        return so_far;
+}
+
+/* Files that have errors; their problems follow each other. */
+static size_t count_bad_files(const Manager *m)
+{
+        const Config *config = manager_config(m);
+        const char *last = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; config && i < config->n_problems; i++) {
+                const ConfigProblem *p = &config->problems[i];
+
+                if (p->severity != PROBLEM_ERROR || streq_ptr(p->file, last))
+                        continue;
+                last = p->file;
+                n++;
+        }
+        return n;
+}
+
+static char *list_bad_files(const Manager *m, char *so_far)
+{
+        size_t n = count_bad_files(m);
+        char *longer;
+
+        if (!so_far || n == 0)
+                return so_far;
+        longer = text_format("%s, errors in %zu file%s", so_far, n, n == 1 ? "" : "s");
+        free(so_far);
+        return longer;
+}
+
+char *summary_describe(const Manager *m)
+{
+        char *text;
+
+        if (manager_n_volumes(m) == 0)
+                return list_bad_files(m, strdup("No volumes are configured"));
+        text = text_format("%u of %zu mounted", summary_count(m, VOLUME_MOUNTED),
+                           manager_n_volumes(m));
+        for (VolumeState s = VOLUME_ABSENT; s <= VOLUME_FAILED; s++)
+                if (s != VOLUME_MOUNTED)
+                        text = list_state(m, s, text);
+        return list_bad_files(m, text);
+}
+
+bool summary_is_degraded(const Manager *m)
+{
+        for (size_t i = 0; i < manager_n_volumes(m); i++)
+                switch (manager_volume(m, i)->state) {
+                case VOLUME_AMBIGUOUS:
+                case VOLUME_UNSUPPORTED:
+                case VOLUME_LOST:
+                case VOLUME_FAILED:
+                        return true;
+                case VOLUME_ABSENT:
+                case VOLUME_PROBING:
+                case VOLUME_MOUNTING:
+                case VOLUME_UNMOUNTING:
+                case VOLUME_MOUNTED:
+                case VOLUME_UNMOUNTED:
+                        break;
+                }
+        return count_bad_files(m) > 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "manager.h"
+
+/* How it is with all volumes together. */
+
+/* The number of volumes in STATE. */
+unsigned summary_count(const Manager *m, VolumeState state);
+
+/* "3 of 4 mounted, absent: backup, errors in 1 file"; NULL when out of memory. */
+char *summary_describe(const Manager *m);
+
+/* Whether a volume, or a file, is not as it should be. */
+bool summary_is_degraded(const Manager *m);

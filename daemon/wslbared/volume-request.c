@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "macro.h"
+#include "manager.h"
+#include "text.h"
+#include "volume-request.h"
+
+void volume_refusal_done(VolumeRefusal *r)
+{
+        free(r->message);
+        *r = (VolumeRefusal){ 0 };
+}
+
+static int refuse(VolumeRefusal *why, const char *error, char *message)
+{
+        why->error = error;
+        why->message = message;
+        return message ? -EBUSY : -ENOMEM;
+}
+
+/* Why a volume in this state will not become mounted; NULL: it may. */
+static const char *error_of_state(const Volume *v)
+{
+        switch (v->state) {
+        case VOLUME_ABSENT:
+        case VOLUME_LOST:
+                return "DeviceAbsent";
+        case VOLUME_AMBIGUOUS:
+                return "Ambiguous";
+        case VOLUME_UNSUPPORTED:
+                return "NotSupported";
+        case VOLUME_UNMOUNTED:
+                return "MountFailed";
+        case VOLUME_FAILED:
+                return v->config_is_bad   ? "ConfigInvalid"
+                       : v->attempt.error ? v->attempt.error
+                                          : "MountFailed";
+        case VOLUME_PROBING:
+        case VOLUME_MOUNTING:
+        case VOLUME_UNMOUNTING:
+        case VOLUME_MOUNTED:
+                return NULL;
+        }
+        return NULL;
+}
+
+static int check_mount(const Volume *v, VolumeRefusal *why)
+{
+        const char *name = v->config->name;
+
+        if (v->unmount_wanted)
+                return refuse(why, "InProgress", text_format("%s is being unmounted", name));
+        if (v->state == VOLUME_MOUNTED)
+                return refuse(why, "AlreadyMounted",
+                              text_format("%s is mounted on %s already", name,
+                                          v->mount ? v->mount->target : "?"));
+        if (v->config_is_bad)
+                return refuse(why, "ConfigInvalid", text_format("%s has errors", v->config->path));
+        if (!v->config->where)
+                return refuse(why, "NotSupported",
+                              text_format("%s says Where=none", v->config->path));
+        if (v->state == VOLUME_ABSENT || v->state == VOLUME_LOST)
+                return refuse(why, "DeviceAbsent",
+                              text_format("The device of %s is not there", name));
+        if (v->state == VOLUME_AMBIGUOUS)
+                return refuse(why, "Ambiguous",
+                              strdup(v->failure_message ? v->failure_message : name));
+        return 0;
+}
+
+static bool is_asked_to_mount(const Volume *v)
+{
+        for (size_t i = 0; i < v->n_requests; i++)
+                if (v->requests[i].mount)
+                        return true;
+        return false;
+}
+
+static int check_unmount(const Volume *v, VolumeRefusal *why)
+{
+        if (v->state == VOLUME_MOUNTING || is_asked_to_mount(v))
+                return refuse(why, "InProgress",
+                              text_format("%s is being mounted", v->config->name));
+        if (!v->mount)
+                return refuse(why, "NotMounted", text_format("%s is not mounted", v->config->name));
+        return 0;
+}
+
+static int enqueue(Volume *v, const VolumeRequest *q)
+{
+        VolumeRequest *grown;
+
+        if (!q->done)
+                return 0;
+        grown = reallocarray(v->requests, v->n_requests + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        v->requests = grown;
+        v->requests[v->n_requests++] = *q;
+        return 0;
+}
+
+static void want_mount(Volume *v)
+{
+        const Device *d = volume_current_device(v);
+
+        if (v->state == VOLUME_MOUNTING)
+                return; /* it is at work: joined */
+        v->held_devnum = 0;
+        v->wanted_devnum = d ? d->devnum : 0;
+        v->wanted_diskseq = d ? d->diskseq : 0;
+        v->is_next_wanted = !d;
+        volume_start_afresh(v);
+}
+
+static void want_unmount(Volume *v, bool lazy)
+{
+        v->unmount_lazily = lazy || (v->unmount_wanted && v->unmount_lazily);
+        v->unmount_wanted = true;
+        v->unmount_error = NULL;
+        v->wanted_devnum = 0;
+}
+
+int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why)
+{
+        int r = q->mount ? check_mount(v, why) : check_unmount(v, why);
+
+        if (r >= 0)
+                r = enqueue(v, q);
+        if (r < 0)
+                return r;
+        if (q->mount)
+                want_mount(v);
+        else
+                want_unmount(v, q->lazy);
+        v->dirty = true;
+        manager_wake(v->manager);
+        return 0;
+}
+
+/* Whether Q has come to its end, and how. */
+static bool is_over(const Volume *v, const VolumeRequest *q, const char **ret_error,
+                    const char **ret_message)
+{
+        *ret_error = *ret_message = NULL;
+        if (!q->mount) {
+                *ret_error = v->unmount_error;
+                *ret_message = v->unmount_message;
+                return !v->unmount_wanted;
+        }
+        *ret_error = error_of_state(v);
+        *ret_message = v->failure_message;
+        return v->state == VOLUME_MOUNTED || (*ret_error && !v->call && !v->dirty);
+}
+
+void volume_answer(Volume *v)
+{
+        for (size_t i = 0; i < v->n_requests;) {
+                const VolumeRequest q = v->requests[i];
+                const char *error, *message;
+
+                if (!is_over(v, &q, &error, &message)) {
+                        i++;
+                        continue;
+                }
+                v->requests[i] = v->requests[--v->n_requests];
+                q.done(error, message ? message : "It is not mounted", q.userdata);
+        }
+}
+
+void volume_answer_all(Volume *v, const char *error, const char *message)
+{
+        while (v->n_requests > 0) {
+                const VolumeRequest q = v->requests[--v->n_requests];
+
+                q.done(error, message, q.userdata);
+        }
+}

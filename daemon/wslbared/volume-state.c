@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "volume-state.h"
+#include "log.h"
+#include "macro.h"
+#include "manager.h"
+
+static const char *where_of(const Volume *v)
+{
+        return v->mount ? v->mount->target : v->config->where ? v->config->where : "none";
+}
+
+static void log_state(const Volume *v, VolumeState before)
+{
+        const LogContext about = { v->config->name, v->device };
+        const char *device = v->device ? v->device : "its device";
+
+        switch (v->state) {
+        case VOLUME_ABSENT:
+                log_full(before == VOLUME_PROBING ? LOG_DEBUG : LOG_INFO, 0, &about, "%s is absent",
+                         v->config->name);
+                break;
+        case VOLUME_PROBING:
+        case VOLUME_MOUNTING:
+        case VOLUME_UNMOUNTING:
+                log_full(LOG_DEBUG, 0, &about, "%s: %s", v->config->name,
+                         volume_state_to_string(v->state));
+                break;
+        case VOLUME_MOUNTED:
+                log_full(LOG_INFO, 0, &about, "%s is mounted: %s on %s", v->config->name, device,
+                         where_of(v));
+                break;
+        case VOLUME_UNMOUNTED:
+                if (before == VOLUME_MOUNTED)
+                        log_full(LOG_NOTICE, 0, &about,
+                                 "%s was unmounted from %s by somebody else; it stays so until its "
+                                 "device is attached again",
+                                 v->config->name, where_of(v));
+                else
+                        log_full(LOG_INFO, 0, &about,
+                                 before == VOLUME_UNMOUNTING
+                                         ? "%s is unmounted; %s stays so until it is attached again"
+                                         : "%s is there as %s, and not mounted by intent",
+                                 v->config->name, device);
+                break;
+        case VOLUME_LOST:
+                log_full(LOG_ERR, 0, &about,
+                         "%s lost its device %s while mounted; what was not written yet is gone",
+                         v->config->name, device);
+                break;
+        case VOLUME_AMBIGUOUS:
+        case VOLUME_UNSUPPORTED:
+        case VOLUME_FAILED:
+                break; /* their failure says it */
+        }
+}
+
+void volume_set_state(Volume *v, VolumeState state, const Device *d)
+{
+        const char *node = d ? d->node : NULL;
+        VolumeState before = v->state;
+        bool moved = !streq_ptr(v->device, node);
+
+        v->devnum = d ? d->devnum : 0;
+        if (state == before && !moved)
+                return;
+        v->state = state;
+        if (moved) {
+                free(v->device);
+                v->device = node ? strdup(node) : NULL;
+        }
+        if (state != before) {
+                v->state_change_usec = manager_realtime(v->manager);
+                v->state_change_monotonic_usec = manager_now(v->manager);
+                log_state(v, before);
+        }
+        v->is_changed = true;
+        manager_wake(v->manager);
+}
+
+static bool replace_failure(Volume *v, FailureStep step, int error, const char *message)
+{
+        if (v->failure_step == step && streq_ptr(v->failure_message, message))
+                return false;
+        v->failure_step = step;
+        v->failure_errno = error;
+        free(v->failure_message);
+        v->failure_message = message ? strdup(message) : NULL;
+        v->is_changed = true;
+        manager_wake(v->manager);
+        return true;
+}
+
+void volume_set_failure(Volume *v, FailureStep step, int error, const char *message)
+{
+        const LogContext about = { v->config->name, v->device };
+
+        if (replace_failure(v, step, error, message) && step != STEP_NONE)
+                log_full(LOG_ERR, error, &about, "%s: %s (step %s)", v->config->name,
+                         message ? message : "no reason known", failure_step_to_string(step));
+}
+
+void volume_restore_failure(Volume *v)
+{
+        (void)replace_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
+}
