@@ -18,7 +18,7 @@ from distro import Distro
 
 LOOP_CLR_FD = 0x4C01
 
-VOLUME = """\
+CONF = """\
 [Match]
 UUID={uuid}
 
@@ -26,6 +26,9 @@ UUID={uuid}
 Where=/mnt/data
 Options=noatime
 """
+
+VOLUME_OBJECT = "org.wslbare1 /org/wslbare1/volume/data org.wslbare1.Volume"
+FOLLOWERS = ("wslbare@data.target", "backup.service")
 
 
 class Wrong(Exception):
@@ -119,9 +122,31 @@ class Demo:
         machine.wait_until(lambda: not list(loops_of(self.image)), what=f"{node} to be free")
 
     def show_mount(self, node):
-        self.await_status("1 of 1 mounted")
+        self.inside("wslbarectl wait --timeout=10 data")
         out = self.inside("findmnt -o TARGET,SOURCE,FSTYPE,OPTIONS /mnt/data")
         demand(re.search(rf"^/mnt/data {node} ext4 +rw,nosuid,nodev,noatime", out, re.MULTILINE), "not mounted as told")
+
+    def list_volumes(self, state, device=""):
+        out = self.inside("busctl call org.wslbare1 /org/wslbare1 org.wslbare1.Manager ListVolumes")
+        wanted = f'a(sssso) 1 "data" "{state}" "/mnt/data" "{device}" "/org/wslbare1/volume/data"\n'
+        demand(out == wanted, f"it should be {wanted}")
+
+    def call_volume(self, method):
+        out = self.inside(f"busctl call {VOLUME_OBJECT} {method} a{{sv}} 0")
+        demand(out == "", "there should be no output")
+
+    def show_service(self, state):
+        """Whether the service that follows the volume does, and its target."""
+
+        def states():
+            return self.distro.systemctl("is-active", *FOLLOWERS, check=False).stdout
+
+        wanted = f"{state}\n" * len(FOLLOWERS)
+        try:
+            machine.wait_until(lambda: states() == wanted, what="the service to follow")
+        except TimeoutError:
+            raise Wrong(f"{FOLLOWERS} should be {state}") from None
+        self.inside(f"systemctl is-active {' '.join(FOLLOWERS)}", status=0 if state == "active" else 3)
 
     def boot(self):
         tell("A throwaway distribution: systemd, udevd and journald of its own on this machine's kernel, as in WSL2")
@@ -138,16 +163,27 @@ class Demo:
         return re.search(r' UUID="([0-9a-f-]+)"', out)[1]
 
     def configure(self, uuid):
-        tell("A volume: one file that says which filesystem, and where")
-        self.inside(f"cat >/etc/wslbare.d/data.conf <<'END'\n{VOLUME.format(uuid=uuid)}END")
-        self.inside("systemctl reload wslbared")
+        tell("A volume: one file that says which filesystem, and where. To drop it there is enough")
+        self.inside(f"cat >/etc/wslbare.d/data.conf <<'END'\n{CONF.format(uuid=uuid)}END")
         self.show_status("0 of 1 mounted, absent: data")
+        self.list_volumes("absent")
+
+    def follow(self):
+        tell("A service that needs the volume: it starts when the disk comes and stops when it goes")
+        self.inside("cp /usr/share/doc/wslbare/examples/backup.service /etc/systemd/system/")
+        self.inside("grep -v '^#' /etc/systemd/system/backup.service")
+        self.inside("systemctl --quiet enable backup.service")
+        self.show_service("inactive")
 
     def plug(self):
         tell("The disk is attached: in WSL by `wsl --mount DISK --bare`, here to a loop device")
         node = self.attach()
         self.show_mount(node)
         self.show_status("1 of 1 mounted")
+        self.list_volumes("mounted", node)
+        out = self.inside(f"busctl get-property {VOLUME_OBJECT} State Device MountedOptions LatencyUSec")
+        demand(out.startswith(f's "mounted"\ns "{node}"\ns "rw,nosuid,nodev,noatime'), "the properties should say so")
+        self.show_service("active")
         self.inside("echo hello >/mnt/data/greeting")
         self.inside("journalctl --unit=wslbared --unit=wslbare-mountd --no-pager --output=cat --no-hostname")
         return node
@@ -158,9 +194,20 @@ class Demo:
         self.await_status("1 of 1 mounted")
         out = self.inside("cat /mnt/data/greeting")
         demand(out == "hello\n", "the file should be there")
+        self.show_service("active")
+
+    def request(self, node):
+        tell("Unmounted over D-Bus: first what needs the volume is stopped. Mounted again, it starts")
+        self.call_volume("Unmount")
+        self.list_volumes("unmounted", node)
+        self.show_service("inactive")
+        self.call_volume("Mount")
+        self.list_volumes("mounted", node)
+        self.show_service("active")
 
     def unplug(self, node):
         tell("Unmounted by hand it stays so, until the disk is attached anew")
+        self.inside("systemctl stop backup")
         self.inside("umount /mnt/data")
         self.show_status("0 of 1 mounted, unmounted: data")
         self.detach(node)
@@ -172,20 +219,22 @@ class Demo:
         tell("Attached once more, whatever its name is now")
         node = self.attach()
         self.show_mount(node)
+        self.show_service("active")
         out = self.inside("cat /mnt/data/greeting")
         demand(out == "hello\n", "the file should be there")
         out = self.inside("journalctl WSLBARE_VOLUME=data --no-pager --output=cat")
         demand(out.count(f"data is mounted: {node} on /mnt/data") >= 1, "the journal should say so")
-        self.inside("umount /mnt/data")
-        self.await_status("0 of 1 mounted, unmounted: data")
+        self.call_volume("Unmount")
         self.detach(node)
 
     def run(self):
         self.boot()
         uuid = self.make()
         self.configure(uuid)
+        self.follow()
         node = self.plug()
         self.restart()
+        self.request(node)
         self.unplug(node)
         self.plug_again()
         tell("That was it; all of it is taken away")
