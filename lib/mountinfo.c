@@ -8,6 +8,7 @@
 #include "macro.h"
 #include "mountinfo.h"
 #include "parse.h"
+#include "text.h"
 
 #define READ_CHUNK 4096U /* bytes; the kernel gives at most a page at a time */
 
@@ -278,21 +279,9 @@ bool mount_entry_is_device(const MountEntry *e, const Device *d)
         return e->devnum == d->devnum;
 }
 
-/* Whether the LENGTH bytes at WORD are one of the words of LIST, which commas part. */
-static bool has_word(const char *list, const char *word, size_t length)
-{
-        for (const char *p = list; p; p = strchr(p, ',')) {
-                if (*p == ',')
-                        p++;
-                if (strcspn(p, ",") == length && strncmp(p, word, length) == 0)
-                        return true;
-        }
-        return false;
-}
-
 bool mount_entry_is_read_only(const MountEntry *e)
 {
-        return has_word(e->options, "ro", 2) || has_word(e->super_options, "ro", 2);
+        return text_has_word(e->options, "ro", 2) || text_has_word(e->super_options, "ro", 2);
 }
 
 /* Adds ",WORD" for every word of LIST that is neither in BUT nor rw or ro. */
@@ -301,7 +290,7 @@ static char *append_words(char *out, const char *list, const char *but)
         while (*list) {
                 size_t n = strcspn(list, ",");
 
-                if (n > 0 && !has_word("rw,ro", list, n) && !has_word(but, list, n)) {
+                if (n > 0 && !text_has_word("rw,ro", list, n) && !text_has_word(but, list, n)) {
                         *out++ = ',';
                         out = mempcpy(out, list, n);
                 }

@@ -263,20 +263,6 @@ char *mount_options_to_string(const MountOptions *o)
         return TAKE_PTR(s);
 }
 
-static bool has_word(const char *words, const char *word)
-{
-        size_t size = strlen(word);
-
-        for (const char *p = words; *p; p += *p == ',') {
-                size_t n = strcspn(p, ",");
-
-                if (n == size && memcmp(p, word, n) == 0)
-                        return true;
-                p += n;
-        }
-        return false;
-}
-
 /* Whether WORD would be in force: the kernel shows words that turn something off by not showing
  * what they turn off. */
 static bool is_in_force(const char *mounted, const char *word)
@@ -295,8 +281,9 @@ static bool is_in_force(const char *mounted, const char *word)
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(unseen); i++)
                 if (streq(word, unseen[i].word))
-                        return !has_word(mounted, unseen[i].contrary);
-        return has_word(mounted, word);
+                        return !text_has_word(mounted, unseen[i].contrary,
+                                              strlen(unseen[i].contrary));
+        return text_has_word(mounted, word, strlen(word));
 }
 
 int mount_options_missing(const MountOptions *o, const char *mounted, char ***missing)

@@ -235,3 +235,14 @@ char **strv_free(char **l)
         free(l);
         return NULL;
 }
+
+bool text_has_word(const char *list, const char *word, size_t length)
+{
+        for (const char *p = list; p; p = strchr(p, ',')) {
+                if (*p == ',')
+                        p++;
+                if (strcspn(p, ",") == length && strncmp(p, word, length) == 0)
+                        return true;
+        }
+        return false;
+}

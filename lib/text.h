@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ char *text_from_udev(const char *encoded);
  * upper and lower case being equal, of at most a third of NAME's length and at least 1; else NULL.
  */
 const char *text_nearest(const char *name, const char *const *candidates);
+
+/* Whether WORD, of LENGTH bytes, is one of those in LIST, which commas separate. */
+bool text_has_word(const char *list, const char *word, size_t length);
 
 /* printf to a newly allocated string; NULL when out of memory. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -47,16 +47,6 @@ bool verify_is_device(const MountEntry *e, const Device *d)
         return e->devnum == d->devnum && streq(e->root, "/");
 }
 
-static bool has_word(const char *options, const char *word)
-{
-        size_t n = strlen(word);
-
-        for (const char *p = options; (p = strstr(p, word)); p += n)
-                if ((p == options || p[-1] == ',') && (p[n] == ',' || p[n] == '\0'))
-                        return true;
-        return false;
-}
-
 /* The attribute that was asked for and is not in force; NULL when all are. */
 static const char *missing_attribute(const MountEntry *e, const MountOptions *options)
 {
@@ -70,7 +60,8 @@ static const char *missing_attribute(const MountEntry *e, const MountOptions *op
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                if ((options->attr_set & rows[i].attribute) && !has_word(e->options, rows[i].word))
+                if ((options->attr_set & rows[i].attribute) &&
+                    !text_has_word(e->options, rows[i].word, strlen(rows[i].word)))
                         return rows[i].word;
         return NULL;
 }

@@ -169,5 +169,30 @@ static void test_format(void)
         ASSERT_STR(s, "a-7");
 }
 
-TEST_MAIN(TEST(escape), TEST(escape_ends_at_nul), TEST(from_udev), TEST(nearest), TEST(strv),
-          TEST(format))
+static void test_has_word(void)
+{
+        static const struct {
+                const char *list;
+                const char *word;
+                bool want;
+        } rows[] = {
+                { "rw,nosuid,nodev", "rw", true },
+                { "rw,nosuid,nodev", "nodev", true },
+                { "rw,nosuid,nodev", "suid", false },
+                { "nosuidx,nosuid", "nosuid", true },
+                { "rw,nosuidx", "nosuid", false },
+                { "", "rw", false },
+                { ",rw", "rw", true },
+                { "data=rw", "rw", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].list);
+                ASSERT_EQ(text_has_word(rows[i].list, rows[i].word, strlen(rows[i].word)),
+                          rows[i].want);
+        }
+        ASSERT(text_has_word("rw,ro", "ro,rest", 2));
+}
+
+TEST_MAIN(TEST(has_word), TEST(escape), TEST(escape_ends_at_nul), TEST(from_udev), TEST(nearest),
+          TEST(strv), TEST(format))
