@@ -143,11 +143,16 @@ int record_load(const char *directory, const char *name, Record **ret)
         return 0;
 }
 
+/* Names begin with a letter or digit, so none is taken for this one. */
+static char *temporary_of(const char *directory, const char *name)
+{
+        return text_format("%s/.%s", directory, name);
+}
+
 int record_save(const char *directory, const char *name, const Record *record)
 {
         _cleanup_free_ char *path = text_format("%s/%s", directory, name);
-        /* Names begin with a letter or digit, so none is taken for this one. */
-        _cleanup_free_ char *temporary = text_format("%s/.%s", directory, name);
+        _cleanup_free_ char *temporary = temporary_of(directory, name);
         FILE *f;
         int fd;
 
@@ -184,4 +189,19 @@ int record_remove(const char *directory, const char *name)
         if (!path)
                 return -ENOMEM;
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+void record_tidy(const char *directory, const char *name)
+{
+        _cleanup_free_ char *temporary = temporary_of(directory, name);
+
+        if (temporary)
+                (void)unlink(temporary);
+}
+
+const char *record_name_of(const char *file)
+{
+        const char *name = file + (file[0] == '.');
+
+        return volume_name_is_valid(name) ? name : NULL;
 }

@@ -46,6 +46,13 @@ int record_save(const char *directory, const char *name, const Record *record);
 /* 0 also when there is none. */
 int record_remove(const char *directory, const char *name);
 
+/* Removes what a record_save() that was killed left beside the record. No other may be at work. */
+void record_tidy(const char *directory, const char *name);
+
+/* The name of the volume that FILE, in the directory of records, is of: also where it is what
+ * record_tidy() removes. Points into FILE; NULL when it is of none. */
+const char *record_name_of(const char *file);
+
 Record *record_free(Record *r);
 static inline void record_freep(Record **r)
 {

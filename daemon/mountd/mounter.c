@@ -479,6 +479,7 @@ void mounter_tidy(const Mounter *m, const char *name)
         _cleanup_(record_freep) Record *record = NULL;
 
         helper_clean(m->staging, name);
+        record_tidy(m->records, name);
         if (record_load(m->records, name, &record) < 0 || record->phase != RECORD_MOUNTING)
                 return;
         if (was_mounted(record))
@@ -495,9 +496,12 @@ void mounter_tidy_all(const Mounter *m)
 
         if (!d)
                 return;
-        while ((e = readdir(d)))
-                if (volume_name_is_valid(e->d_name))
-                        mounter_tidy(m, e->d_name);
+        while ((e = readdir(d))) {
+                const char *name = record_name_of(e->d_name);
+
+                if (name)
+                        mounter_tidy(m, name);
+        }
         closedir(d);
 }
 

@@ -511,7 +511,7 @@ static void test_moved(void)
 /* What nobody is there to do after a crash is done at the next start. */
 static void test_tidied_at_start(void)
 {
-        _cleanup_free_ char *full = NULL, *empty = NULL, *real = NULL;
+        _cleanup_free_ char *full = NULL, *empty = NULL, *real = NULL, *torn = NULL;
         _cleanup_(record_freep) Record *r = NULL;
         int id;
 
@@ -519,6 +519,7 @@ static void test_tidied_at_start(void)
         full = text_format("%s/full", served.base);
         empty = text_format("%s/empty", served.base);
         real = text_format("%s/real", served.base);
+        torn = text_format("%s/.torn", served.records);
         mount_data();
         id = mount_on(served.where);
         ASSERT_OK(mkdir(full, 0755));
@@ -539,6 +540,8 @@ static void test_tidied_at_start(void)
 
                 ASSERT_OK(record_save(served.records, rows[i].name, &half));
         }
+        /* In the middle of writing it. */
+        test_write(served.records, ".torn", "PHASE=mounting\nTARGET=/mnt/to");
         /* And one that dies after it. */
         r = load("data");
         ASSERT(r);
@@ -555,6 +558,7 @@ static void test_tidied_at_start(void)
         ASSERT(is_there(full));
         ASSERT(!is_there(empty));
         ASSERT(is_there(real));
+        ASSERT(!is_there(torn));
         ASSERT_EQ(mount_on(served.where), id);
         ASSERT_LINE(ask_adopt(&served.disk), "MountId i %d", id);
         assert_record(RECORD_MOUNTED, true, id);
