@@ -171,7 +171,7 @@ def meson_tests(builddir, suites, pattern, wrapper):
             with open(command[0], "rb") as f:
                 if f.read(4) != b"\x7fELF":
                     continue
-        timeout = test["timeout"] * (10 if wrapper else 2)
+        timeout = test["timeout"] * 10  # sanitizers, valgrind and a busy machine take theirs
         yield {
             "name": test["name"],
             "command": wrapper + command,

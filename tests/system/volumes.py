@@ -188,4 +188,8 @@ def leftovers(distro):
 
 
 def wait_tidy(distro):
-    wait_until(lambda: not leftovers(distro), what="nothing half done to be left")
+    seen = []
+    try:
+        wait_until(lambda: not seen.append(leftovers(distro)) and not seen[-1], what="nothing half done to be left")
+    except TimeoutError as e:
+        raise TimeoutError(f"{e}: {', '.join(map(str, seen[-1]))}") from None
