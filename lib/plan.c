@@ -9,20 +9,30 @@
 const char *volume_state_to_string(VolumeState s)
 {
         static const char *const names[] = {
-                [VOLUME_ABSENT] = "absent",       [VOLUME_PROBING] = "probing",
-                [VOLUME_MOUNTING] = "mounting",   [VOLUME_UNMOUNTING] = "unmounting",
-                [VOLUME_MOUNTED] = "mounted",     [VOLUME_UNMOUNTED] = "unmounted",
-                [VOLUME_AMBIGUOUS] = "ambiguous", [VOLUME_UNSUPPORTED] = "unsupported",
-                [VOLUME_LOST] = "lost",           [VOLUME_FAILED] = "failed",
+                [VOLUME_ABSENT] = "absent",
+                [VOLUME_PROBING] = "probing",
+                [VOLUME_CHECKING] = "checking",
+                [VOLUME_MOUNTING] = "mounting",
+                [VOLUME_UNMOUNTING] = "unmounting",
+                [VOLUME_MOUNTED] = "mounted",
+                [VOLUME_UNMOUNTED] = "unmounted",
+                [VOLUME_AMBIGUOUS] = "ambiguous",
+                [VOLUME_INCOMPLETE] = "incomplete",
+                [VOLUME_LOCKED] = "locked",
+                [VOLUME_MEMBER] = "member",
+                [VOLUME_UNSUPPORTED] = "unsupported",
+                [VOLUME_LOST] = "lost",
+                [VOLUME_FAILED] = "failed",
         };
 
         return names[s];
 }
 
 static const char *const step_names[] = {
-        [STEP_NONE] = "",           [STEP_CONFIG] = "config", [STEP_PROBE] = "probe",
-        [STEP_TARGET] = "target",   [STEP_MOUNT] = "mount",   [STEP_VERIFY] = "verify",
-        [STEP_UNMOUNT] = "unmount", [STEP_RUN] = "run",
+        [STEP_NONE] = "",         [STEP_CONFIG] = "config",   [STEP_PROBE] = "probe",
+        [STEP_CHECK] = "check",   [STEP_TARGET] = "target",   [STEP_MOUNT] = "mount",
+        [STEP_VERIFY] = "verify", [STEP_UNMOUNT] = "unmount", [STEP_EJECT] = "eject",
+        [STEP_RUN] = "run",
 };
 
 const char *failure_step_to_string(FailureStep s)

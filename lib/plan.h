@@ -14,11 +14,15 @@
 typedef enum VolumeState {
         VOLUME_ABSENT,  /* no device */
         VOLUME_PROBING, /* at work */
+        VOLUME_CHECKING,
         VOLUME_MOUNTING,
         VOLUME_UNMOUNTING,
         VOLUME_MOUNTED,
         VOLUME_UNMOUNTED,   /* the device is there, and not mounted by intent */
         VOLUME_AMBIGUOUS,   /* more than one device fits */
+        VOLUME_INCOMPLETE,  /* of a filesystem on several devices some are missing */
+        VOLUME_LOCKED,      /* encrypted */
+        VOLUME_MEMBER,      /* part of LVM or RAID */
         VOLUME_UNSUPPORTED, /* this kernel and this system have nothing that mounts it */
         VOLUME_LOST,        /* the device went while mounted, being cleaned up */
         VOLUME_FAILED,
@@ -30,10 +34,12 @@ typedef enum FailureStep {
         STEP_NONE,
         STEP_CONFIG,
         STEP_PROBE,
+        STEP_CHECK,
         STEP_TARGET,
         STEP_MOUNT,
         STEP_VERIFY,
         STEP_UNMOUNT,
+        STEP_EJECT,
         STEP_RUN,
         _FAILURE_STEP_MAX,
 } FailureStep;

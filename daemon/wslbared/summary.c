@@ -89,10 +89,14 @@ bool summary_is_degraded(const Manager *m)
                         return true;
                 case VOLUME_ABSENT:
                 case VOLUME_PROBING:
+                case VOLUME_CHECKING:
                 case VOLUME_MOUNTING:
                 case VOLUME_UNMOUNTING:
                 case VOLUME_MOUNTED:
                 case VOLUME_UNMOUNTED:
+                case VOLUME_INCOMPLETE:
+                case VOLUME_LOCKED:
+                case VOLUME_MEMBER:
                         break;
                 }
         return count_bad_files(m) > 0;

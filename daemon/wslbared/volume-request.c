@@ -29,6 +29,11 @@ static const char *error_of_state(const Volume *v)
                 return "DeviceAbsent";
         case VOLUME_AMBIGUOUS:
                 return "Ambiguous";
+        case VOLUME_INCOMPLETE:
+                return "Incomplete";
+        case VOLUME_LOCKED:
+                return "Locked";
+        case VOLUME_MEMBER:
         case VOLUME_UNSUPPORTED:
                 return "NotSupported";
         case VOLUME_UNMOUNTED:
@@ -38,6 +43,7 @@ static const char *error_of_state(const Volume *v)
                        : v->attempt.error ? v->attempt.error
                                           : "MountFailed";
         case VOLUME_PROBING:
+        case VOLUME_CHECKING:
         case VOLUME_MOUNTING:
         case VOLUME_UNMOUNTING:
         case VOLUME_MOUNTED:

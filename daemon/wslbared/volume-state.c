@@ -21,6 +21,7 @@ static void log_state(const Volume *v, VolumeState before)
                          v->config->name);
                 break;
         case VOLUME_PROBING:
+        case VOLUME_CHECKING:
         case VOLUME_MOUNTING:
         case VOLUME_UNMOUNTING:
                 log_full(LOG_DEBUG, 0, &about, "%s: %s", v->config->name,
@@ -49,6 +50,9 @@ static void log_state(const Volume *v, VolumeState before)
                          v->config->name, device);
                 break;
         case VOLUME_AMBIGUOUS:
+        case VOLUME_INCOMPLETE:
+        case VOLUME_LOCKED:
+        case VOLUME_MEMBER:
         case VOLUME_UNSUPPORTED:
         case VOLUME_FAILED:
                 break; /* their failure says it */

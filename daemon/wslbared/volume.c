@@ -610,9 +610,13 @@ static bool is_well(VolumeState s)
                 return true;
         case VOLUME_ABSENT:
         case VOLUME_PROBING:
+        case VOLUME_CHECKING:
         case VOLUME_MOUNTING:
         case VOLUME_LOST:
         case VOLUME_AMBIGUOUS:
+        case VOLUME_INCOMPLETE:
+        case VOLUME_LOCKED:
+        case VOLUME_MEMBER:
         case VOLUME_UNSUPPORTED:
         case VOLUME_FAILED:
                 return false;
