@@ -4,6 +4,7 @@
 Tests of one file share a distribution, so each gives its volumes names and targets of its own.
 """
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -148,7 +149,9 @@ def processes(distro, unit):
     """The processes of a unit, as the machine numbers them: main process first."""
     try:
         pids = (distro.cgroup / "system.slice" / unit / "cgroup.procs").read_text().split()
-    except FileNotFoundError:
+    except OSError as e:
+        if e.errno not in (errno.ENOENT, errno.ENODEV):  # it went before, or while it was read
+            raise
         return []
     return sorted(map(int, pids), key=lambda pid: (_parent(pid) != distro.pid, pid))
 
