@@ -34,12 +34,12 @@ const char *hotplug_source_to_string(HotplugSource s)
 
 bool hotplug_udev_is_running(void)
 {
-        return access("/run/udev/control", F_OK) == 0;
+        return access(HOTPLUG_UDEV_DIRECTORY "/" HOTPLUG_UDEV_CONTROL, F_OK) == 0;
 }
 
 bool hotplug_udev_is_idle(void)
 {
-        return access("/run/udev/queue", F_OK) < 0;
+        return access(HOTPLUG_UDEV_DIRECTORY "/queue", F_OK) < 0;
 }
 
 void hotplug_event_done(HotplugEvent *e)

@@ -28,7 +28,9 @@ void hotplug_event_done(HotplugEvent *e);
 
 typedef struct Hotplug Hotplug;
 
-/* Whether a udevd runs here (/run/udev/control). */
+/* Whether a udevd runs here: it has its control socket. */
+#define HOTPLUG_UDEV_DIRECTORY "/run/udev"
+#define HOTPLUG_UDEV_CONTROL "control"
 bool hotplug_udev_is_running(void);
 
 /* Whether udevd has nothing left to do (/run/udev/queue is not there). */

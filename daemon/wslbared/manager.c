@@ -472,12 +472,10 @@ static int scan_devices(Manager *m)
         return has_unsettled(m) ? monitor_watch_udev(m->monitor) : 0;
 }
 
-static void on_overflow(void *userdata)
+static void on_missed(void *userdata)
 {
-        int r;
+        int r = scan_devices(userdata);
 
-        log_notice("Device events were lost; looking at all devices again");
-        r = scan_devices(userdata);
         if (r < 0)
                 (void)log_error(r, "Cannot enumerate devices: %s", strerror(-r));
 }
@@ -754,7 +752,7 @@ int manager_await_rest(Manager *m)
 
 int manager_start(Manager *m)
 {
-        const MonitorHandler handler = { on_device, on_udev_is_idle, on_overflow, m };
+        const MonitorHandler handler = { on_device, on_udev_is_idle, on_missed, m };
         int r = config_watch_new(m->event, m->options.config.dirs, on_config_changed, m, &m->watch);
 
         if (r >= 0)

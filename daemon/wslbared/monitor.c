@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "dir-watch.h"
 #include "log.h"
 #include "macro.h"
 #include "monitor.h"
@@ -15,6 +16,7 @@
 struct Monitor {
         sd_event *event;
         MonitorHandler handler;
+        DirWatch *udev;
         Hotplug *hotplug;
         HotplugSource source;
         sd_event_source *io;
@@ -57,8 +59,10 @@ static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata
         } while (r > 0 || r == -ENOBUFS);
         if (r < 0)
                 (void)log_error(r, "Cannot read device events: %s", strerror(-r));
-        if (lost)
-                m->handler.overflow(m->handler.userdata);
+        if (!lost)
+                return 0;
+        log_notice("Device events were lost; looking at all devices again");
+        m->handler.missed(m->handler.userdata);
         return 0;
 }
 
@@ -87,6 +91,47 @@ int monitor_watch_udev(Monitor *m)
                                           USEC_PER_MSEC, on_idle_check, m);
 }
 
+static HotplugSource current_source(void)
+{
+        return hotplug_udev_is_running() ? HOTPLUG_UDEV : HOTPLUG_KERNEL;
+}
+
+/* Replaces what is listened to; on failure it stays. */
+static int listen_to(Monitor *m, HotplugSource source)
+{
+        _cleanup_(hotplug_freep) Hotplug *hotplug = NULL;
+        sd_event_source *io = NULL;
+        int r = hotplug_new(source, &hotplug);
+
+        if (r >= 0)
+                r = sd_event_add_io(m->event, &io, hotplug_fd(hotplug), EPOLLIN, on_event, m);
+        if (r < 0)
+                return r;
+        sd_event_source_disable_unref(m->io);
+        hotplug_free(m->hotplug);
+        m->io = io;
+        m->hotplug = TAKE_PTR(hotplug);
+        m->source = source;
+        return 0;
+}
+
+static void on_udev_changed(const char *name, void *userdata)
+{
+        Monitor *m = userdata;
+        HotplugSource source = current_source();
+        int r;
+
+        if (source == m->source)
+                return;
+        log_notice("%s; device events come from %s now",
+                   source == HOTPLUG_UDEV ? "udevd runs" : "udevd does not run any more",
+                   source == HOTPLUG_UDEV ? "it" : "the kernel");
+        r = listen_to(m, source);
+        if (r < 0)
+                (void)log_error(r, "Cannot listen to device events anew: %s", strerror(-r));
+        m->handler.missed(m->handler.userdata);
+}
+
 int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)
 {
         Monitor *m = calloc(1, sizeof(*m));
@@ -96,10 +141,9 @@ int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)
                 return -ENOMEM;
         m->event = sd_event_ref(event);
         m->handler = *handler;
-        m->source = hotplug_udev_is_running() ? HOTPLUG_UDEV : HOTPLUG_KERNEL;
-        r = hotplug_new(m->source, &m->hotplug);
+        r = dir_watch_new(event, HOTPLUG_UDEV_DIRECTORY, on_udev_changed, m, &m->udev);
         if (r >= 0)
-                r = sd_event_add_io(event, &m->io, hotplug_fd(m->hotplug), EPOLLIN, on_event, m);
+                r = listen_to(m, current_source());
         if (r < 0) {
                 monitor_free(m);
                 return r;
@@ -115,6 +159,7 @@ Monitor *monitor_free(Monitor *m)
         sd_event_source_disable_unref(m->io);
         sd_event_source_disable_unref(m->idle_check);
         hotplug_free(m->hotplug);
+        dir_watch_free(m->udev);
         sd_event_unref(m->event);
         free(m);
         return NULL;

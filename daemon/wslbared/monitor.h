@@ -13,8 +13,9 @@ typedef struct MonitorHandler {
         /* udevd has nothing to do any more: devices that it has not looked at by now it will not.
          */
         void (*udev_is_idle)(void *userdata);
-        /* Events were lost, and those that were not have been handed on: monitor_enumerate(). */
-        void (*overflow)(void *userdata);
+        /* Events may have been missed, and those that were not have been handed on:
+         * monitor_enumerate(). */
+        void (*missed)(void *userdata);
         void *userdata;
 } MonitorHandler;
 
@@ -23,6 +24,7 @@ typedef struct Monitor Monitor;
 int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret);
 Monitor *monitor_free(Monitor *m);
 
+/* Follows udevd, as that comes or goes. */
 HotplugSource monitor_source(const Monitor *m);
 
 /* Calls the handler for each device that is there. */

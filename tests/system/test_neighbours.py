@@ -3,6 +3,7 @@
 
 from uuid import uuid4
 
+from bus import connect
 from disks import LoopDisk, make_disk, make_image
 from distro import DBUS, UDEVD, Distro
 from machine import wait_until
@@ -65,6 +66,41 @@ def test_without_udevd_others_are_left_alone(tmp):
         wait_state(distro, "twin", "ambiguous")
         assert said(distro, "twin", "2 devices fit")
         assert not mounts(distro, "/mnt/twin")
+
+
+def test_udevd_goes_and_comes(tmp):
+    """Whoever tells of devices, none is missed and none looked at in vain."""
+    uuids = {name: make_image("ext4", tmp / name) for name in ("before", "without", "again")}
+
+    files = {name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}
+    with volumes(files) as distro, connect(distro) as bus:
+
+        def source():
+            return bus.properties()["EventSource"]
+
+        LoopDisk(tmp / "before")
+        before = wait_mounted(distro, "/mnt/before")
+        assert source() == "udev"
+        distro.systemctl("stop", *UDEVD)
+        wait_until(lambda: source() == "kernel", what="the kernel's events to count")
+        disk = LoopDisk(tmp / "without")
+        assert wait_mounted(distro, "/mnt/without")["source"] == disk.node
+        distro.systemctl("start", *UDEVD)
+        wait_until(lambda: source() == "udev", what="udevd's events to count")
+        LoopDisk(tmp / "again")
+        wait_mounted(distro, "/mnt/again")
+        distro.run("udevadm trigger --subsystem-match=block --settle")
+        assert wait_mounted(distro, "/mnt/before") == before
+        for name in uuids:
+            assert len(said(distro, name, "is mounted:")) == 1
+
+        # Killed, it starts again behind its socket, and nothing is to be noticed of it.
+        distro.systemctl("kill", "--signal=KILL", "systemd-udevd.service")
+        for _ in range(3):
+            disk.trigger("add")
+        distro.run("udevadm settle")
+        assert source() == "udev" and states(distro) == {}
+        assert len(said(distro, "without", "is mounted:")) == 1
 
 
 def test_without_bus(tmp):
