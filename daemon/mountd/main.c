@@ -10,6 +10,7 @@
 #include "macro.h"
 #include "program.h"
 #include "service.h"
+#include "shared.h"
 
 #define MOUNTD_DIRECTORY "/run/wslbare-mountd"
 
@@ -54,7 +55,8 @@ static int take_socket(void)
 
 static int run(const ProgramArguments *arguments)
 {
-        const ServiceOptions options = {
+        _cleanup_free_ char *shared = NULL;
+        ServiceOptions options = {
                 .config.dirs = arguments->config_dirs ? (const char *const *)arguments->config_dirs
                                                       : config_default_dirs,
                 .directory = MOUNTD_DIRECTORY,
@@ -64,8 +66,11 @@ static int run(const ProgramArguments *arguments)
         _cleanup_(service_freep) Service *service = NULL;
         int r = check_mount_namespace(), fd;
 
+        if (r >= 0)
+                r = shared_find(SHARED_WSL_CONF, &shared);
         if (r < 0)
                 return r;
+        options.shared = shared;
         fd = take_socket();
         if (fd < 0)
                 return fd;

@@ -18,7 +18,9 @@
 #include "mount.h"
 #include "mounter.h"
 #include "mountinfo.h"
+#include "parse.h"
 #include "record.h"
+#include "shared.h"
 #include "target.h"
 #include "text.h"
 #include "unit-target.h"
@@ -349,7 +351,11 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (r > 0)
                 return adopt(m, config, config->where, b.device, id, NULL, report);
         r = check_not_mounted(m, config, report);
-        return r < 0 ? r : mount_on_target(m, config, &b, report);
+        if (r >= 0)
+                r = mount_on_target(m, config, &b, report);
+        if (r >= 0 && path_is_below(config->where, m->shared))
+                shared_unmark(m->shared, devnum, diskseq);
+        return r;
 }
 
 /* Whether the record says that the mount ID is ours, and of just this incarnation of the device. */
@@ -433,6 +439,25 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
                            record->target);
 }
 
+/* Other distributions have it mounted too, as one mount with ours: they see it go, and must know by
+ * then that it is meant to. */
+static int detach_marked(const Mounter *m, const char *name, const Record *record, bool lazy,
+                         Report *report)
+{
+        bool marks = path_is_below(record->target, m->shared) && find_recorded(record) > 0;
+        int k = marks ? shared_mark(m->shared, record->devnum, record->diskseq) : 0;
+        int r = detach(name, record, lazy, report);
+
+        if (k < 0)
+                report_add(report, "Warnings",
+                           "Other distributions cannot be told that %s is unmounted by intent, "
+                           "and may mount it again: %s/.wslbare: %s",
+                           record->target, m->shared, strerror(-k));
+        if (marks && r < 0)
+                shared_unmark(m->shared, record->devnum, record->diskseq);
+        return r;
+}
+
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
@@ -443,7 +468,7 @@ int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *repor
                                    "There is no record of a mount of %s", name);
         progress(m, STEP_UNMOUNT);
         if (record->phase == RECORD_MOUNTED) {
-                r = detach(name, record, lazy, report);
+                r = detach_marked(m, name, record, lazy, report);
                 if (r < 0)
                         return r;
         }

@@ -18,6 +18,7 @@ typedef struct Mounter {
         const char *records; /* directory */
         const char *staging; /* directory */
         const char *flags;   /* directory of what wslbare@NAME.target asserts */
+        const char *shared;  /* directory, see shared.h */
         MounterProgress progress;
         void *userdata;
 } Mounter;

@@ -109,6 +109,7 @@ static void work(Report *report, void *args)
                 .records = q->service->records,
                 .staging = q->service->staging,
                 .flags = q->service->flags,
+                .shared = q->service->options.shared,
                 .progress = job_progress,
         };
 

@@ -155,7 +155,9 @@ void served_begin(void)
         set_path(served.run, "run");
         set_path(served.records, "run/volumes");
         set_path(served.where, "where");
+        set_path(served.shared, "shared");
         set_path(served.socket, "run/mountd.sock");
+        ASSERT_OK(mkdir(served.shared, 0755));
         ASSERT_OK(mkdir(served.config, 0755));
         ASSERT_OK(mkdir(served.run, 0755));
         served.progress[0] = '\0';
@@ -215,7 +217,9 @@ const char *served_fingerprint(const char *name)
 
 static int serve(sd_event *event, int fd, bool listening)
 {
-        const ServiceOptions options = { .config = *config_source(), .directory = served.run };
+        const ServiceOptions options = { .config = *config_source(),
+                                         .directory = served.run,
+                                         .shared = served.shared };
         _cleanup_(service_freep) Service *service = NULL;
         int r = service_new(event, &options, &service);
 

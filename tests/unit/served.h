@@ -24,6 +24,7 @@ typedef struct Served {
         char run[PATH_MAX];
         char records[PATH_MAX];
         char where[PATH_MAX];  /* not there; what served_configure() makes the mount point */
+        char shared[PATH_MAX]; /* what distributions share; there */
         char socket[PATH_MAX]; /* where it listens */
         Disk disk;             /* of the UUID FS_UUID */
         Disk other;            /* of another one */

@@ -11,6 +11,7 @@
 #include "macro.h"
 #include "record.h"
 #include "served.h"
+#include "shared.h"
 #include "test.h"
 #include "text.h"
 
@@ -154,6 +155,48 @@ static void test_unmount(void)
 }
 
 /* A directory that was there before is not ours to remove. */
+/* What all distributions have mounted as one, none of the others is to mount again. */
+static void test_unmount_marks_shared(void)
+{
+        _cleanup_free_ char *where = NULL, *marks = NULL;
+        int fd;
+
+        begin();
+        where = text_format("%s/data", served.shared);
+        served_configure("data", where, "");
+        mount_data();
+        fd = open(where, O_RDONLY | O_CLOEXEC);
+        ASSERT(fd >= 0);
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), "Error s Busy\n");
+        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        close_fd(fd);
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT(shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        mount_data();
+        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+
+        /* To tidy up after somebody else is no intent, … */
+        ASSERT_OK(umount2(where, 0));
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+
+        /* … and what is mounted elsewhere is nobody else's business. */
+        served_configure("data", served.where, "");
+        mount_data();
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+
+        /* A mark that cannot be set is said, and hinders nobody. */
+        served_configure("data", where, "");
+        mount_data();
+        marks = text_format("%s/.wslbare", served.shared);
+        ASSERT_OK(rmdir(marks));
+        test_write(served.shared, ".wslbare", "in the way");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), "Other distributions cannot be told");
+        ASSERT_EQ(mount_on(where), 0);
+        served_stop();
+}
+
 static void test_directory_of_others(void)
 {
         begin();
@@ -565,8 +608,8 @@ static void test_tidied_at_start(void)
         served_stop();
 }
 
-TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(directory_of_others), TEST(busy),
-          TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
-          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_forged),
-          TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt), TEST(moved),
-          TEST(tidied_at_start))
+TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
+          TEST(directory_of_others), TEST(busy), TEST(wrong_device), TEST(probe),
+          TEST(second_device), TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
+          TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
+          TEST(moved), TEST(tidied_at_start))
