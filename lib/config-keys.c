@@ -191,6 +191,21 @@ static int parse_yes_no(const ConfigAssignment *a, void *target)
         return 0;
 }
 
+static int parse_keep_mounted(const ConfigAssignment *a, void *target)
+{
+        KeepMounted *keep = target;
+        bool yes;
+
+        if (streq(a->value, "auto")) {
+                *keep = KEEP_MOUNTED_AUTO;
+                return 0;
+        }
+        if (parse_boolean(a->value, &yes) < 0)
+                return refuse(a, "is neither yes, no nor auto");
+        *keep = yes ? KEEP_MOUNTED_YES : KEEP_MOUNTED_NO;
+        return 0;
+}
+
 /* RANGE says MIN to MAX in words. */
 static int parse_span(const ConfigAssignment *a, uint64_t min, uint64_t max, const char *range,
                       uint64_t *ret)
@@ -256,6 +271,9 @@ static const ConfigKey keys[] = {
         { "Mount", "ReadOnly", parse_yes_no, TARGET(read_only), "mount read-only; by default no" },
         { "Mount", "Auto", parse_yes_no, TARGET(automatic),
           "mount when the device appears; by default yes" },
+        { "Mount", "KeepMounted", parse_keep_mounted, TARGET(keep_mounted),
+          "mount again what somebody else unmounted: yes, no, or auto, only below WSL's shared "
+          "directory; by default auto" },
         { "Mount", "MountTimeoutSec", parse_mount_timeout, TARGET(mount_timeout_usec),
           "time limit for the check and for the mount, each; by default 90" },
         { "Mount", "RetryLimit", parse_retry_limit, TARGET(retry_limit),

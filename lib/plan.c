@@ -196,6 +196,11 @@ int plan_volume(const PlanInput *in, Plan *p)
 
         *p = (Plan){ 0 };
         switch (in->mount) {
+        case PLAN_MOUNT_GONE:
+                if (!in->keep)
+                        return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT,
+                                      PLAN_FORGET, in->n_fitting > 0 ? in->fitting[0] : NULL);
+                /* fall through */
         case PLAN_MOUNT_NONE:
                 r = decide_unmounted(in, p);
                 /* First what needed the last mount is stopped, whatever comes next. */
@@ -205,9 +210,6 @@ int plan_volume(const PlanInput *in, Plan *p)
         case PLAN_MOUNT_RECORDED:
         case PLAN_MOUNT_PRESENT:
                 return decide_mounted(in, p);
-        case PLAN_MOUNT_GONE:
-                return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT, PLAN_FORGET,
-                              in->n_fitting > 0 ? in->fitting[0] : NULL);
         }
         return -EINVAL;
 }

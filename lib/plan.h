@@ -93,6 +93,7 @@ typedef struct PlanInput {
         bool mount_wanted; /* somebody asked for it, and the device was not replugged since: as
                               Auto=yes */
         bool held_back;    /* unmounted by intent or by somebody else, and not replugged since */
+        bool keep;         /* with PLAN_MOUNT_GONE: it is to be mounted on the same target again */
         PlanPast past;     /* with plan_focus() */
 } PlanInput;
 

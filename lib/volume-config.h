@@ -12,6 +12,12 @@
 
 /* What one configuration file wants. */
 
+typedef enum KeepMounted {
+        KEEP_MOUNTED_AUTO, /* below the directory that WSL's distributions share, see shared.h */
+        KEEP_MOUNTED_NO,
+        KEEP_MOUNTED_YES,
+} KeepMounted;
+
 typedef struct VolumeConfig {
         char *name;
         char *path;        /* the file, as found in its directory, not resolved */
@@ -25,6 +31,7 @@ typedef struct VolumeConfig {
         MountOptions *options;
         bool read_only; /* by ReadOnly= or by Options=; always the same as options->read_only */
         bool automatic; /* Auto= */
+        KeepMounted keep_mounted;
         uint64_t mount_timeout_usec;
         unsigned retry_limit;
         uint64_t retry_usec;

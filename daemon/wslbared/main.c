@@ -8,6 +8,7 @@
 #include "manager.h"
 #include "notify.h"
 #include "program.h"
+#include "shared.h"
 
 static const char help[] =
         "wslbared [OPTIONS…]\n\n"
@@ -27,7 +28,8 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 
 static int run(const ProgramArguments *arguments)
 {
-        const ManagerOptions options = {
+        _cleanup_free_ char *shared = NULL;
+        ManagerOptions options = {
                 .config.dirs = arguments->config_dirs ? (const char *const *)arguments->config_dirs
                                                       : config_default_dirs,
                 .records = RECORD_DIRECTORY,
@@ -38,6 +40,9 @@ static int run(const ProgramArguments *arguments)
         _cleanup_(manager_freep) Manager *m = NULL;
         int r = program_new_event(signals, &event);
 
+        if (r >= 0)
+                r = shared_find(SHARED_WSL_CONF, &shared);
+        options.shared = shared;
         if (r >= 0)
                 r = manager_new(event, &options, &m);
         if (r >= 0)

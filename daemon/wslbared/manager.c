@@ -76,6 +76,11 @@ const Config *manager_config(const Manager *m)
         return m->config;
 }
 
+const char *manager_shared(const Manager *m)
+{
+        return m->options.shared;
+}
+
 bool manager_is_ready(const Manager *m)
 {
         return m->is_ready;

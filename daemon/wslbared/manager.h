@@ -19,6 +19,7 @@ typedef struct ManagerOptions {
         ConfigSource config;
         const char *records; /* directory of mountd's records */
         const char *flags;   /* directory of mountd's flags: which targets are started */
+        const char *shared;  /* directory, see shared.h */
 } ManagerOptions;
 
 typedef enum ManagerState {
@@ -89,5 +90,6 @@ const ManagerView *manager_view(const Manager *m);
 GateCall **manager_gate(Manager *m); /* those that wait at the gate */
 Volume *manager_find_volume(const Manager *m, const char *name);
 const Config *manager_config(const Manager *m);
+const char *manager_shared(const Manager *m);
 /* Whether everything that was there at the start is at rest, or its time was up. */
 bool manager_is_ready(const Manager *m);

@@ -32,12 +32,7 @@ static void log_state(const Volume *v, VolumeState before)
                          where_of(v));
                 break;
         case VOLUME_UNMOUNTED:
-                if (before == VOLUME_MOUNTED)
-                        log_full(LOG_NOTICE, 0, &about,
-                                 "%s was unmounted from %s by somebody else; it stays so until its "
-                                 "device is attached again",
-                                 v->config->name, where_of(v));
-                else
+                if (before != VOLUME_MOUNTED) /* else it was said why */
                         log_full(LOG_INFO, 0, &about,
                                  before == VOLUME_UNMOUNTING
                                          ? "%s is unmounted; %s stays so until it is attached again"

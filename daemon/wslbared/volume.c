@@ -10,6 +10,7 @@
 #include "manager.h"
 #include "parse.h"
 #include "text.h"
+#include "volume-keep.h"
 #include "volume-request.h"
 #include "volume-state.h"
 #include "volume.h"
@@ -334,6 +335,8 @@ static void take_mount(Volume *v, MountdResult *r, bool made)
                 take_failure(v, &lost_track);
                 return;
         }
+        if (v->mount && made)
+                volume_note_kept(v);
         mount_free(v->mount);
         v->mount = mount;
         v->mount->stale |= v->is_outdated;
@@ -416,6 +419,8 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                         give_up_unmount(v, r);
                 else
                         take_unmount(v);
+                if (v->is_kept) /* but on another target by now */
+                        v->held_devnum = 0;
                 break;
         case PLAN_START_TARGET:
         case PLAN_STOP_TARGET:
@@ -568,6 +573,28 @@ static void set_candidates(Volume *v, const Device **fitting, size_t n)
         v->is_changed = true;
 }
 
+/* What another distribution unmounted, a request made here mounts all the same; but none that was
+ * made before that. */
+static bool is_held_back(const Volume *v, const Device *d, bool mount_wanted)
+{
+        return is_device(d, v->held_devnum, v->held_diskseq) ||
+               ((v->mount || !mount_wanted) && volume_is_marked(v, d));
+}
+
+/* A mount that is gone without us. */
+static void look_after_gone(Volume *v, PlanInput *in)
+{
+        bool was_kept = v->is_kept;
+
+        v->is_kept = false;
+        if (in->mount != PLAN_MOUNT_GONE || !in->mount_device)
+                return;
+        v->is_kept = !in->unmount_wanted && !in->held_back && (was_kept || volume_keeps(v));
+        in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
+        if (!was_kept)
+                volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);
+}
+
 static int look(Volume *v, const Device **room, Plan *ret)
 {
         PlanInput in = {
@@ -593,10 +620,11 @@ static int look(Volume *v, const Device **room, Plan *ret)
         }
         v->is_next_wanted = v->is_next_wanted && !focus && in.probing;
         if (focus) {
-                in.held_back = is_device(focus, v->held_devnum, v->held_diskseq);
                 in.mount_wanted = is_device(focus, v->wanted_devnum, v->wanted_diskseq);
+                in.held_back = is_held_back(v, focus, in.mount_wanted);
                 in.past = past_with(v, focus);
         }
+        look_after_gone(v, &in);
         return plan_volume(&in, ret);
 }
 

@@ -15,6 +15,10 @@
 
 typedef struct Manager Manager;
 
+/* More often within a minute than this, nobody is helped by mounting again what somebody else
+ * unmounts. */
+#define VOLUME_KEEP_MAX 3
+
 /* A mount that mountd made or adopted for us. */
 typedef struct VolumeMount {
         int id;
@@ -81,6 +85,9 @@ typedef struct Volume {
         dev_t held_devnum; /* unmounted by intent, or found unmounted, with this incarnation of the
                               device */
         uint64_t held_diskseq;
+        bool is_kept; /* its mount is gone, and to be made again: see volume-keep.h */
+        uint64_t kept_usec[VOLUME_KEEP_MAX]; /* when that was done, CLOCK_MONOTONIC; a ring */
+        unsigned n_kept;
 
         /* What was asked for. */
         VolumeRequest *requests; /* that wait for their end */

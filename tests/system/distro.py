@@ -5,6 +5,7 @@ Run by itself, this file boots one and opens a shell in it.
 """
 
 import argparse
+import ctypes
 import itertools
 import json
 import os
@@ -24,6 +25,11 @@ UDEVD = (
     "systemd-udev-trigger.service",
 )
 DBUS = ("dbus.service", "dbus.socket")
+
+SYS_OPEN_TREE, SYS_MOVE_MOUNT = 428, 429  # on every architecture
+AT_FDCWD = -100
+OPEN_TREE_CLONE = 1
+MOVE_MOUNT_F_EMPTY_PATH = 4
 
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": ""}
 _numbers = itertools.count(1)
@@ -145,6 +151,19 @@ class Distro:
         """Replaces or makes a file, and the directories on the way."""
         _write(self.path(path), text, mode)
 
+    def share(self, path, where="/mnt/wsl"):
+        """Mounts what is on PATH inside, as one mount with it where that is shared.
+
+        That is how WSL's distributions have /mnt/wsl. Services that are sandboxed and run already do not see it.
+        """
+        self.path(where).mkdir(parents=True, exist_ok=True)
+        fd = _syscall(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE)
+        try:
+            program = ["python3", "-B", __file__, "--attach", str(fd), where]
+            subprocess.run(["nsenter", "-t", str(self.pid), "-m", *program], check=True, pass_fds=[fd])
+        finally:
+            os.close(fd)
+
     def run(self, command, check=True, timeout=30, user=None, input=None):
         """Runs a command inside and returns a CompletedProcess with text in stdout and stderr.
 
@@ -249,6 +268,19 @@ def running():
     return [distro for distro in _running if distro.pid]
 
 
+def _syscall(number, *arguments):
+    """A system call that python does not know."""
+    result = ctypes.CDLL(None, use_errno=True).syscall(number, *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"system call {number}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+def _attach(fd, where):
+    """What the helper of Distro.share() does, inside."""
+    _syscall(SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(where), MOVE_MOUNT_F_EMPTY_PATH)
+
+
 def _write(path, text, mode):
     path.parent.mkdir(parents=True, exist_ok=True)
     # Atomic, so that whoever watches the directory sees whole files.
@@ -263,8 +295,12 @@ def main():
     parser.add_argument("--enable", action="append", default=[], metavar="UNIT")
     parser.add_argument("--mask", action="append", default=[], metavar="UNIT")
     parser.add_argument("--netns", choices=["private", "host"], default="private")
+    parser.add_argument("--attach", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("tree", nargs="?", help="an install tree")
     arguments = parser.parse_args()
+    attach = vars(arguments).pop("attach")
+    if attach:
+        return _attach(int(attach[0]), attach[1])
 
     machine.stop_on_signals()
     try:

@@ -43,6 +43,7 @@ struct FakeMountd {
         sd_event *event;
         sd_bus *bus;
         int mounts_fd;
+        const char *root; /* what volumes have their places in */
         bool hides_mounts;
         FakeCall calls[CALLS_MAX];
         unsigned n_calls;
@@ -199,7 +200,8 @@ static const FakeMount *do_mount(FakeMountd *f, const FakeCall *c, const char *t
 
 static int append_success(FakeMountd *f, const FakeCall *c, sd_bus_message *m)
 {
-        _cleanup_free_ char *target = must_have(text_format("/mnt/%s", c->name ? c->name : ""));
+        _cleanup_free_ char *target =
+                must_have(text_format("%s/%s", f->root, c->name ? c->name : ""));
 
         switch (c->method) {
         case FAKE_PROBE:
@@ -465,6 +467,11 @@ void fake_mountd_disconnect(FakeMountd *f)
         f->bus = sd_bus_close_unref(f->bus);
 }
 
+void fake_mountd_set_root(FakeMountd *f, const char *root)
+{
+        f->root = root;
+}
+
 void fake_mountd_hide_mounts(FakeMountd *f)
 {
         f->hides_mounts = true;
@@ -481,6 +488,7 @@ FakeMountd *fake_mountd_new(sd_event *event)
 
         f->event = sd_event_ref(event);
         f->last_id = 100;
+        f->root = "/mnt";
         f->mounts_fd = must(memfd_create("mountinfo", MFD_CLOEXEC));
         write_mounts(f);
         return f;

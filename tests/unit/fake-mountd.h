@@ -62,6 +62,8 @@ FakeMountd *fake_mountd_free(FakeMountd *f);
 int fake_mountd_connect(FakeMountd *f);
 /* Calls that are held are lost. */
 void fake_mountd_disconnect(FakeMountd *f);
+/* From now on volumes have their places in ROOT, which must live as long, and not in /mnt. */
+void fake_mountd_set_root(FakeMountd *f, const char *root);
 /* From now on Mountinfo() fails. */
 void fake_mountd_hide_mounts(FakeMountd *f);
 /* The connection; NULL when there is none. */

@@ -61,12 +61,14 @@ Scene *scene_new(void)
         s->config = must_have(strdup(test_directory()));
         s->records = must_have(strdup(test_directory()));
         s->flags = must_have(strdup(test_directory()));
+        s->shared = must_have(strdup(test_directory()));
         s->dirs[0] = s->config;
         listen_for_notes(s);
         s->mountd = fake_mountd_new(s->event);
         options.config = (ConfigSource){ .dirs = s->dirs, .owner = geteuid() };
         options.records = s->records;
         options.flags = s->flags;
+        options.shared = s->shared;
         ASSERT_OK(manager_new(s->event, &options, &s->manager));
         return s;
 }
@@ -84,6 +86,7 @@ Scene *scene_free(Scene *s)
         free(s->config);
         free(s->records);
         free(s->flags);
+        free(s->shared);
         free(s->heard);
         free(s);
         return NULL;

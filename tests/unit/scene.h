@@ -23,6 +23,7 @@ typedef struct Scene {
         char *config;  /* directory */
         char *records; /* directory */
         char *flags;   /* directory */
+        char *shared;  /* directory */
         const char *dirs[2];
         uint64_t seqnum; /* of the latest event */
         int notify_fd;

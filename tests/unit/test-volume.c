@@ -6,6 +6,8 @@
 
 #include "macro.h"
 #include "scene.h"
+#include "shared.h"
+#include "text.h"
 
 static const FakeAnswer held = { .kind = FAKE_HOLD };
 static const FakeAnswer in_progress = { .kind = FAKE_ERROR,
@@ -890,6 +892,131 @@ static void test_foreign_unmount_is_respected(void)
 }
 
 /* Unmounted, and something else is in its place: not ours to touch. */
+static void unmount_by_others(Scene *s, const char *where)
+{
+        fake_mountd_unmount(s->mountd, where);
+        scene_look_again(s);
+        scene_settle(s);
+}
+
+/* Three times within a minute it is mounted again, then no more. */
+static void test_kept_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+        start_with_device(s);
+        for (unsigned i = 1; i <= 3; i++) {
+                unmount_by_others(s, "/mnt/data");
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_CALLS(s, 0, 1 + i, 0, 0);
+                ASSERT_TARGET(s, 1 + i, i); /* what needs it is stopped in between */
+        }
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 4, 1, 0);
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+
+        scene_unplug(s, 1);
+        scene_settle(s);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+static void test_kept_mounted_after_failures(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+        start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_STATE(s, "data", "failed");
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 3, 0, 0);
+
+        /* The device goes before it is mounted again. */
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
+        unmount_by_others(s, "/mnt/data");
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 4, 1, 0);
+}
+
+static void test_kept_mounted_on_another_target(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *text = "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/new\nKeepMounted=yes\n";
+
+        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+        start_with_device(s);
+        scene_write(s, "data", text);
+        manager_reload(s->manager);
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_CALLS(s, 0, 2, 1, 0); /* what was made for the old one is tidied up */
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+static void configure_shared(Scene *s, const char *extra)
+{
+        _cleanup_free_ char *text = text_format(
+                "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=%s/data\n%s", s->shared, extra);
+
+        fake_mountd_set_root(s->mountd, s->shared);
+        scene_write(s, "data", text);
+}
+
+/* Where all distributions share it, each one's shutdown unmounts it. */
+static void test_kept_mounted_where_it_is_shared(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_free_ char *where = text_format("%s/data", s->shared);
+
+        configure_shared(s, "");
+        start_with_device(s);
+        unmount_by_others(s, where);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        configure_shared(s, "KeepMounted=no\n");
+        manager_reload(s->manager);
+        unmount_by_others(s, where);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+}
+
+/* What another one unmounted by intent. */
+static void test_marked_is_left_alone(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_free_ char *where = text_format("%s/data", s->shared);
+        const char *answer;
+
+        if (geteuid() != 0)
+                test_skip("marks are root's");
+        configure_shared(s, "KeepMounted=yes\n");
+        ASSERT_OK(shared_mark(s->shared, FAKE_DEVNUM(1), 7));
+        start_with_device(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 0, 0, 0);
+
+        ASSERT(scene_request(s, "data", true, &answer));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        unmount_by_others(s, where);
+        ASSERT_STATE(s, "data", "unmounted"); /* the request was before that */
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+
+        scene_unplug(s, 1);
+        scene_settle(s);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
 static void test_foreign_remount_by_another_id(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -1010,7 +1137,9 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
           TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
           TEST(in_progress_is_put_off), TEST(unmount_in_progress_is_put_off),
-          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected),
+          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected), TEST(kept_mounted),
+          TEST(kept_mounted_after_failures), TEST(kept_mounted_on_another_target),
+          TEST(kept_mounted_where_it_is_shared), TEST(marked_is_left_alone),
           TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
           TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
           TEST(what_is_no_filesystem), TEST(not_ready_is_not_there))
