@@ -293,6 +293,24 @@ bool config_has_error(const Config *c, const char *name)
         return false;
 }
 
+static bool is_directory_of(const char *dir, const char *path)
+{
+        size_t size = strlen(dir);
+
+        return startswith(path, dir) && path[size] == '/' && !strchr(path + size + 1, '/');
+}
+
+bool config_refuses(const Config *c, const VolumeConfig *v)
+{
+        if (config_find(c, v->name))
+                return false;
+        for (size_t i = 0; i < c->n_problems; i++)
+                if (c->problems[i].severity == PROBLEM_ERROR &&
+                    is_directory_of(c->problems[i].file, v->path))
+                        return true;
+        return config_has_error(c, v->name);
+}
+
 Config *config_free(Config *c)
 {
         if (!c)

@@ -598,7 +598,7 @@ static void remove_volume(Manager *m, size_t i)
         m->n_volumes--;
 }
 
-/* Volumes whose file went, or went bad. */
+/* Volumes whose file went, or is refused by now. */
 static void drop_missing(Manager *m, const Config *config)
 {
         for (size_t i = m->n_volumes; i > 0; i--) {
@@ -606,7 +606,7 @@ static void drop_missing(Manager *m, const Config *config)
 
                 if (config_find(config, v->config->name))
                         continue;
-                if (config_has_error(config, v->config->name))
+                if (config_refuses(config, v->config))
                         v->config_is_bad = true;
                 else
                         remove_volume(m, i - 1);

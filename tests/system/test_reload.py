@@ -219,7 +219,16 @@ def test_writable_directory(distro, tmp):
     assert not mounts(distro, "/mnt/loose")
     distro.path("/etc/wslbare.d").chmod(0o755)
     reload(distro)
-    wait_mounted(distro, "/mnt/loose")
+    before = wait_mounted(distro, "/mnt/loose")
+    wait_state(distro, "loose", "mounted")
+    # What is mounted when it becomes so stays, and is known.
+    distro.path("/etc/wslbare.d").chmod(0o777)
+    reload(distro)
+    assert said(distro, "loose", "has errors and is not in force")
+    assert wait_mounted(distro, "/mnt/loose") == before and state(distro, "loose") == "mounted"
+    distro.path("/etc/wslbare.d").chmod(0o755)
+    reload(distro)
+    assert wait_mounted(distro, "/mnt/loose") == before
 
 
 def test_changed_behind_the_back(distro, tmp):

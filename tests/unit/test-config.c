@@ -243,6 +243,37 @@ static void test_first_error_of_volume(void)
         assert_volume(&d, "b", "/mnt/data"); /* not known to be a's as well */
 }
 
+/* What was loaded before is there no more: why? */
+static void test_refused(void)
+{
+        _cleanup_(config_freep) Config *before = NULL, *broken = NULL, *open = NULL, *gone = NULL;
+        _cleanup_free_ char *path = NULL;
+        Dirs d;
+
+        dirs_init(&d, 2);
+        test_write(d.path[0], "a.conf", MATCH "[Mount]\nWhere=/mnt/a\n");
+        test_write(d.path[1], "b.conf", MATCH "[Mount]\nWhere=/mnt/b\n");
+        before = load(&d);
+        ASSERT_EQ(before->n_volumes, 2);
+        ASSERT(!config_refuses(before, before->volumes[0]));
+
+        test_write(d.path[0], "a.conf", "x\n");
+        broken = load(&d);
+        ASSERT(config_refuses(broken, before->volumes[0]));
+        ASSERT(!config_refuses(broken, before->volumes[1]));
+
+        ASSERT_OK(chmod(d.path[1], 0777));
+        open = load(&d);
+        ASSERT_OK(chmod(d.path[1], 0755));
+        ASSERT_EQ(open->n_volumes, 0);
+        ASSERT(config_refuses(open, before->volumes[1]));
+
+        path = text_format("%s/a.conf", d.path[0]);
+        ASSERT_OK(unlink(path));
+        gone = load(&d);
+        ASSERT(!config_refuses(gone, before->volumes[0]));
+}
+
 static void test_no_directory(void)
 {
         static const char *const dirs[] = { "/nonexistent/a", "/nonexistent/b", NULL };
@@ -629,7 +660,7 @@ static void test_mutations(void)
 }
 
 TEST_MAIN(TEST(sizes), TEST(order_and_names), TEST(volume_name), TEST(precedence),
-          TEST(first_error_of_volume), TEST(no_directory), TEST(kinds_of_files),
+          TEST(first_error_of_volume), TEST(refused), TEST(no_directory), TEST(kinds_of_files),
           TEST(linked_directory), TEST(owner_of_file), TEST(owner_of_directory),
           TEST(owner_of_tests), TEST(unreadable), TEST(fingerprint), TEST(problem_to_string),
           TEST(mutations))
