@@ -7,9 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from disks import LoopDisk, make_image
+from distro import Distro
 from machine import wait_until
-from volumes import (conf, configure, leftovers, main_pid, mounts, mounts_below, states, status, unmount, wait_free,
-                     wait_mounted, wait_tidy)
+from volumes import (conf, conf_path, configure, leftovers, main_pid, mounts, mounts_below, processes, states, status,
+                     unmount, wait_free, wait_mounted, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -130,6 +131,36 @@ def test_kill_and_pull(distro, tmp):
         assert len(targets) == len(set(targets)), targets
         assert {path.name for path in distro.path(BELOW).iterdir()} == {os.path.basename(path) for path in targets}
         clean(distro, disks)
+
+
+def is_mounted(distro):
+    return distro.show(WSLBARED, "ActiveState") == "active" and status(distro) == "1 of 1 mounted"
+
+
+SLOW_HELPER = """#!/bin/sh
+# At first as one that is not done yet; the others are as quick as any.
+if mkdir /run/helper-was-slow; then sleep 1000; fi
+exec ntfs-3g "$@"
+"""
+
+
+def test_kill_while_a_helper_starts(tmp):
+    """The helper, which outlives mountd, is ended, and what it would have mounted is mounted once."""
+    uuid = make_image("ntfs", tmp / "image")
+    files = {conf_path("slow"): conf(uuid, "/mnt/slow"), "/usr/sbin/mount.ntfs": (SLOW_HELPER, 0o755)}
+    for units in [MOUNTD], [WSLBARED], [MOUNTD, WSLBARED]:
+        with Distro(files=files, enable=[WSLBARED]) as distro, LoopDisk(tmp / "image") as disk:
+            wait_until(distro.path("/run/helper-was-slow").exists, what="the helper to start")
+            helper = "wslbare-mount-slow.service"
+            wait_until(lambda: distro.show(helper, "ActiveState") == "activating", what="its unit")
+            kill(distro, units)
+            assert wait_mounted(distro, "/mnt/slow", 20)["source"] == disk.node
+            wait_until(lambda: is_mounted(distro), what="wslbared to know it")
+            wait_tidy(distro)
+            assert len(processes(distro, helper)) == 1
+            unmount(distro, ["/mnt/slow"])
+            wait_until(lambda: not distro.path("/mnt/slow").exists(), what="the directory to go")
+            wait_free(disk.node)
 
 
 def test_mounts_survive(distro, tmp):
