@@ -110,11 +110,18 @@ static int decide_unmountable(const Device *d, Plan *p)
 
 static int decide_occupied(const PlanInput *in, const Device *d, Plan *p)
 {
+        const MountEntry *e = in->on_target;
+
+        if (in->on_target_is_dead)
+                return decide_because(
+                        p, VOLUME_FAILED, d, STEP_TARGET,
+                        text_format("%s (%s), whose disk is gone, is still mounted on "
+                                    "%s by somebody else; end it with `umount -l`",
+                                    e->source, e->type, in->config->where));
         return decide_because(p, VOLUME_FAILED, d, STEP_TARGET,
                               text_format("%s (%s) is mounted on %s already; unmount it, or change "
                                           "Where=",
-                                          in->on_target->source, in->on_target->type,
-                                          in->config->where));
+                                          e->source, e->type, in->config->where));
 }
 
 const Device *plan_focus(const PlanInput *in)

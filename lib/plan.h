@@ -86,6 +86,7 @@ typedef struct PlanInput {
         bool starting; /* then wait for it, as it was there when we started: which of two is looked
                           at first decides nothing */
         const MountEntry *on_target; /* what is mounted on the target, NULL nothing */
+        bool on_target_is_dead;      /* and its disk is gone */
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
         bool target_active;         /* wslbare@NAME.target is started, as far as we know */

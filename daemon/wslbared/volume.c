@@ -559,6 +559,12 @@ static const Device *device_of_mount(const Volume *v)
         return s ? s->device : NULL;
 }
 
+/* An anonymous number (tmpfs, btrfs) says nothing of disks. */
+static bool is_dead(const Volume *v, const MountEntry *e)
+{
+        return major(e->devnum) != 0 && !devices_find(manager_devices(v->manager), e->devnum);
+}
+
 static bool is_device(const Device *d, dev_t devnum, uint64_t diskseq)
 {
         return d->devnum == devnum && d->diskseq == diskseq;
@@ -613,6 +619,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         set_candidates(v, room, in.n_fitting);
         if (v->config->where)
                 in.on_target = mountinfo_find_target(manager_mounts(v->manager), v->config->where);
+        in.on_target_is_dead = in.on_target && is_dead(v, in.on_target);
         focus = plan_focus(&in);
         if (focus && v->is_next_wanted) {
                 v->wanted_devnum = focus->devnum;

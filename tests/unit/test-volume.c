@@ -1073,6 +1073,14 @@ static void test_foreign_mount_on_the_target(void)
         ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "rubbish");
         ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
 
+        /* Of a disk that went; it is not ours to end either. */
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(9), "/mnt/data", "ext4", "/dev/fake9");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "whose disk is gone");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "mounted");
