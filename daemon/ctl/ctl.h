@@ -2,13 +2,20 @@
 #pragma once
 
 /* wslbarectl: one file a verb. Each takes its own arguments, argv[0] being the verb, and returns
- * the exit status. */
+ * the exit status. What is not CTL_OK was said on standard error. */
 
 enum {
         CTL_OK = 0,
-        CTL_FAILED = 1, /* said on standard error */
-        CTL_USAGE = 2,
-        CTL_TIMEOUT = 3, /* of wait */
+        CTL_FAILED = 1,     /* for a reason that has no number of its own */
+        CTL_USAGE = 2,      /* the arguments make no sense */
+        CTL_TIMEOUT = 3,    /* the time that was given is up */
+        CTL_VOLUME = 4,     /* a volume is, or became, what was not wanted: failed, busy, … */
+        CTL_NO_VOLUME = 5,  /* there is no volume of that name */
+        CTL_NO_SERVICE = 6, /* wslbared does not run */
+        CTL_DENIED = 7,     /* only others may do that */
 };
+
+/* The exit status that says as much as the -errno of a client function. */
+int ctl_status_of(int r);
 
 int ctl_wait(int argc, char *argv[]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -8,20 +10,45 @@
 
 typedef struct Verb {
         const char *name;
+        const char *arguments;
+        const char *help;
         int (*run)(int argc, char *argv[]);
 } Verb;
 
 static const Verb verbs[] = {
-        { "wait", ctl_wait },
+        { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 
-static const char help[] = "wslbarectl [OPTIONS…] VERB …\n\n"
-                           "Verbs:\n"
-                           "  wait [--timeout=TIME] NAME…   Wait until the volumes are mounted\n\n"
-                           "Options:\n"
-                           "  -h --help     Show this help\n"
-                           "     --version  Show the version\n\n"
-                           "See wslbarectl(1).\n";
+static int print_help(FILE *f)
+{
+        fputs("wslbarectl [OPTIONS…] VERB …\n\nVerbs:\n", f);
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                fprintf(f, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+        return fputs("\nOptions:\n"
+                     "  -h --help     Show this help; after a verb, the verb's\n"
+                     "     --version  Show the version\n\n"
+                     "See wslbarectl(1).\n",
+                     f) < 0
+                       ? CTL_FAILED
+                       : CTL_OK;
+}
+
+int ctl_status_of(int r)
+{
+        switch (r) {
+        case -ESRCH:
+                return CTL_NO_SERVICE;
+        case -ENOENT:
+                return CTL_NO_VOLUME;
+        case -EACCES:
+        case -EPERM:
+                return CTL_DENIED;
+        case -ETIMEDOUT:
+                return CTL_TIMEOUT;
+        default:
+                return r < 0 ? CTL_FAILED : CTL_OK;
+        }
+}
 
 static int run_verb(int argc, char *argv[])
 {
@@ -41,18 +68,19 @@ int main(int argc, char *argv[])
         };
         int c;
 
+        (void)setlocale(LC_ALL, ""); /* for what a terminal can show */
         /* + leaves what comes after the verb to the verb. */
         while ((c = getopt_long(argc, argv, "+h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        return fputs(help, stdout) < 0 ? CTL_FAILED : CTL_OK;
+                        return print_help(stdout);
                 case 'V':
                         return puts("wslbare " WSLBARE_VERSION) < 0 ? CTL_FAILED : CTL_OK;
                 default:
                         return CTL_USAGE;
                 }
         if (optind >= argc) {
-                fputs(help, stderr);
+                (void)print_help(stderr);
                 return CTL_USAGE;
         }
         return run_verb(argc - optind, argv + optind);

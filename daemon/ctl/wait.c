@@ -3,122 +3,133 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <systemd/sd-bus.h>
-#include <time.h>
 
-#include "config.h"
+#include "client.h"
 #include "ctl.h"
 #include "macro.h"
 #include "parse.h"
-
-#define SERVICE "org.wslbare1"
-#define VOLUME_PREFIX "/org/wslbare1/volume"
-#define VOLUME_INTERFACE "org.wslbare1.Volume"
+#include "text.h"
 
 typedef struct Wait {
-        sd_bus *bus;
-        bool look; /* something happened */
+        Client client;
+        char **names; /* none: all that are configured */
+        int n_names;
+        bool any; /* is enough */
+        bool quiet;
         uint64_t until_usec;
+        char *told; /* what is waited for, as it was said */
 } Wait;
 
-static uint64_t now_usec(void)
-{
-        struct timespec t;
+/* How it stands with all that is waited for. */
+typedef struct Standing {
+        unsigned n_mounted, n_waiting;
+        const ClientVolume *failed; /* one that will not be mounted without somebody's doing */
+        char *missing;              /* names of those that are waited for, NULL: none */
+} Standing;
 
-        (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
+static bool is_given_up(const ClientVolume *v)
+{
+        return streq(v->state, "unsupported") ||
+               (streq(v->state, "failed") && v->next_retry_usec == 0);
 }
 
-static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int count(Standing *s, const ClientVolume *v)
 {
-        Wait *w = userdata;
+        char *longer;
 
-        w->look = true;
-        return 0;
-}
-
-static int subscribe(Wait *w)
-{
-        static const char *const rules[] = {
-                "type='signal',sender='" SERVICE "',interface='org.freedesktop.DBus.Properties',"
-                "path_namespace='" VOLUME_PREFIX "'",
-                "type='signal',sender='" SERVICE "',interface='org.freedesktop.DBus.ObjectManager'",
-                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0="
-                "'" SERVICE "'",
-        };
-        int r = sd_bus_default_system(&w->bus);
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(rules); i++)
-                r = sd_bus_add_match(w->bus, NULL, rules[i], on_signal, w);
-        return r;
-}
-
-/* 1 mounted; 0 not, or nobody there who could say; -errno. */
-static int is_mounted(Wait *w, const char *name)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_free_ char *path = NULL, *state = NULL;
-        int r = sd_bus_path_encode(VOLUME_PREFIX, name, &path);
-
-        if (r < 0)
-                return r;
-        r = sd_bus_get_property_string(w->bus, SERVICE, path, VOLUME_INTERFACE, "State", &error,
-                                       &state);
-        if (r >= 0)
-                return streq(state, "mounted");
-        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT)) {
-                fprintf(stderr,
-                        "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make "
-                        "one\n",
-                        name, name);
-                return -ENOENT;
-        }
-        /* Not started yet, or starting again: that is a reason to wait. */
-        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-            sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY))
+        if (streq(v->state, "mounted")) {
+                s->n_mounted++;
                 return 0;
-        fprintf(stderr, "wslbarectl: cannot ask for '%s': %s\n", name,
-                error.message ? error.message : strerror(-r));
+        }
+        if (is_given_up(v) && !s->failed)
+                s->failed = v;
+        s->n_waiting++;
+        longer = text_format("%s%s%s (%s)", s->missing ? s->missing : "", s->missing ? ", " : "",
+                             v->name, v->state);
+        free(s->missing);
+        s->missing = longer;
+        return longer ? 0 : -ENOMEM;
+}
+
+static int look(const Wait *w, const ClientState *state, Standing *s)
+{
+        int r = 0;
+
+        for (int i = 0; r >= 0 && i < w->n_names; i++) {
+                const ClientVolume *v = client_find(state, w->names[i]);
+
+                r = v ? count(s, v) : -ENOENT;
+        }
+        for (size_t i = 0; r >= 0 && w->n_names == 0 && i < state->n_volumes; i++)
+                r = count(s, &state->volumes[i]);
         return r;
 }
 
-static int wait_for_signal(Wait *w)
+static void tell(Wait *w, const char *missing)
 {
-        while (!w->look) {
-                uint64_t now = now_usec();
-                int r = sd_bus_process(w->bus, NULL);
+        if (w->quiet || streq_ptr(w->told, missing))
+                return;
+        fprintf(stderr, "waiting for %s\n", missing);
+        free(w->told);
+        w->told = strdup(missing);
+}
 
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        continue;
-                if (now >= w->until_usec)
-                        return -ETIMEDOUT;
-                r = sd_bus_wait(w->bus,
-                                w->until_usec == USEC_INFINITY ? UINT64_MAX : w->until_usec - now);
-                if (r < 0 && r != -EINTR)
-                        return r;
+/* 1 it is over, with *RET_STATUS; 0 not yet; -errno. */
+static int judge(Wait *w, const Standing *s, int *ret_status)
+{
+        bool enough = w->any ? s->n_mounted > 0 : s->n_waiting == 0;
+
+        if (enough || s->n_mounted + s->n_waiting == 0) {
+                *ret_status = CTL_OK;
+                return 1;
         }
+        if (s->failed && (!w->any || s->n_waiting == 1)) {
+                fprintf(stderr, "wslbarectl: '%s' is %s: %s\n", s->failed->name, s->failed->state,
+                        s->failed->failure_message);
+                *ret_status = CTL_VOLUME;
+                return 1;
+        }
+        tell(w, s->missing);
         return 0;
 }
 
-static int wait_for_volume(Wait *w, const char *name)
+static int look_once(Wait *w, int *ret_status)
 {
-        for (;;) {
-                int r;
+        ClientState state = { 0 };
+        Standing s = { 0 };
+        int r = client_try_state(&w->client, &state);
 
-                w->look = false;
-                r = is_mounted(w, name);
-                if (r != 0)
-                        return r;
-                r = wait_for_signal(w);
-                if (r == -ETIMEDOUT)
-                        fprintf(stderr, "wslbarectl: '%s' was not mounted in time\n", name);
-                else if (r < 0)
-                        fprintf(stderr, "wslbarectl: the system bus went away: %s\n", strerror(-r));
-                if (r < 0)
-                        return r;
+        /* Not started yet, or starting again: that is a reason to wait. */
+        if (r == -ESRCH) {
+                tell(w, "wslbared");
+                return 0;
         }
+        if (r >= 0)
+                r = look(w, &state, &s);
+        if (r >= 0)
+                r = judge(w, &s, ret_status);
+        free(s.missing);
+        client_state_done(&state);
+        return r;
+}
+
+static int wait_for_all(Wait *w)
+{
+        int status, r = client_watch(&w->client);
+
+        while (r >= 0) {
+                r = look_once(w, &status);
+                if (r > 0)
+                        return status;
+                if (r >= 0)
+                        r = client_wait(&w->client, w->until_usec);
+                if (r == 0) {
+                        fprintf(stderr, "wslbarectl: the time is up, and not mounted %s\n",
+                                w->told ? w->told : "are all");
+                        return CTL_TIMEOUT;
+                }
+        }
+        return ctl_status_of(r);
 }
 
 /* 0, or the exit status. */
@@ -133,50 +144,66 @@ static int parse_timeout(Wait *w, const char *s)
                         s);
                 return CTL_USAGE;
         }
-        w->until_usec = timeout == USEC_INFINITY ? timeout : now_usec() + timeout;
+        w->until_usec = timeout == USEC_INFINITY ? timeout : client_now() + timeout;
         return 0;
 }
 
-static int parse_arguments(Wait *w, int argc, char *argv[])
+static const char help[] = "wslbarectl wait [OPTIONS…] [NAME…]\n\n"
+                           "Waits until the volumes, or all that are configured, are mounted.\n\n"
+                           "  -h --help          Show this help\n"
+                           "     --timeout=TIME  Give up after TIME: 30, 2min, … (infinity)\n"
+                           "     --any           One of them is enough\n"
+                           "  -q --quiet         Do not say what is waited for\n\n"
+                           "Ends with 0 when they are mounted, 3 when the time is up, 4 when one "
+                           "of them failed for good,\n"
+                           "5 when there is no such volume.\n";
+
+/* 1 go on; 0, or -1 with the exit status in *RET. */
+static int parse_arguments(Wait *w, int argc, char *argv[], int *ret)
 {
         static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
                 { "timeout", required_argument, NULL, 't' },
+                { "any", no_argument, NULL, 'a' },
+                { "quiet", no_argument, NULL, 'q' },
                 { 0 },
         };
-        int c, r;
+        int c;
 
         optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (c != 't')
-                        return CTL_USAGE;
-                r = parse_timeout(w, optarg);
-                if (r != 0)
-                        return r;
-        }
-        if (optind >= argc) {
-                fprintf(stderr, "wslbarectl: wait for which volume?\n");
-                return CTL_USAGE;
-        }
-        for (int i = optind; i < argc; i++)
-                if (!volume_name_is_valid(argv[i])) {
-                        fprintf(stderr, "wslbarectl: '%s' is no volume's name\n", argv[i]);
-                        return CTL_USAGE;
+        *ret = CTL_USAGE;
+        while ((c = getopt_long(argc, argv, "hq", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        *ret = fputs(help, stdout) < 0 ? CTL_FAILED : CTL_OK;
+                        return 0;
+                case 't':
+                        if (parse_timeout(w, optarg) != 0)
+                                return -1;
+                        break;
+                case 'a':
+                        w->any = true;
+                        break;
+                case 'q':
+                        w->quiet = true;
+                        break;
+                default:
+                        return -1;
                 }
-        return 0;
+        w->names = argv + optind;
+        w->n_names = argc - optind;
+        return client_check_names(w->names, w->n_names) ? 1 : -1;
 }
 
 int ctl_wait(int argc, char *argv[])
 {
         Wait w = { .until_usec = USEC_INFINITY };
-        int r = parse_arguments(&w, argc, argv);
+        int status;
 
-        if (r != 0)
-                return r;
-        r = subscribe(&w);
-        if (r < 0)
-                fprintf(stderr, "wslbarectl: cannot connect to the system bus: %s\n", strerror(-r));
-        for (int i = optind; r >= 0 && i < argc; i++)
-                r = wait_for_volume(&w, argv[i]);
-        sd_bus_flush_close_unref(w.bus);
-        return r >= 0 ? CTL_OK : r == -ETIMEDOUT ? CTL_TIMEOUT : CTL_FAILED;
+        if (parse_arguments(&w, argc, argv, &status) <= 0)
+                return status;
+        status = client_open(&w.client) < 0 ? CTL_FAILED : wait_for_all(&w);
+        client_close(&w.client);
+        free(w.told);
+        return status;
 }

@@ -64,11 +64,36 @@ def test_time_is_up(distro):
 
 def test_unknown(distro):
     done = distro.run("wslbarectl wait --timeout=5 nobody", check=False)
-    assert done.returncode == 1 and "nobody" in done.stderr, done
+    assert done.returncode == 5 and "nobody" in done.stderr, done
+
+
+def test_all_and_any(distro, tmp):
+    """Without names, all that are configured; --any is content with one; nothing configured is done at once."""
+    assert distro.run("wslbarectl wait --timeout=5").returncode == 0
+    uuids = [make_image("ext4", tmp / name) for name in "ab"]
+    configure(distro, {"one": conf(uuids[0], "/mnt/one"), "two": conf(uuids[1], "/mnt/two")})
+    done = distro.run("wslbarectl wait --any --timeout=300ms", check=False)
+    assert done.returncode == 3 and "one (absent), two (absent)" in done.stderr, done
+    LoopDisk(tmp / "a")
+    assert distro.run("wslbarectl wait --any --timeout=10").returncode == 0
+    done = distro.run("wslbarectl wait --timeout=300ms one two", check=False)
+    assert done.returncode == 3 and "waiting for two (absent)" in done.stderr, done
+    assert distro.run("wslbarectl wait -q --timeout=300ms two", check=False).stderr.count("\n") == 1
+    LoopDisk(tmp / "b")
+    assert distro.run("wslbarectl wait --timeout=10").returncode == 0
+
+
+def test_failed_for_good(distro, tmp):
+    """What will not be mounted without somebody's doing is not waited for."""
+    uuid = make_image("ext4", tmp / "image")
+    configure(distro, {"bad": conf(uuid, "/mnt/bad", Options="nonsense", RetryLimit=0)})
+    LoopDisk(tmp / "image")
+    done = distro.run("wslbarectl wait --timeout=20 bad", check=False)
+    assert done.returncode == 4 and "'bad' is failed: " in done.stderr and "nonsense" in done.stderr, done
 
 
 def test_usage(distro):
-    for arguments in "", "../x", "--timeout=soon x", "--nonsense x":
+    for arguments in "../x", "--timeout=soon x", "--nonsense x":
         done = distro.run(f"wslbarectl wait {arguments}", check=False)
         assert done.returncode == 2 and done.stderr, (arguments, done)
 
@@ -93,5 +118,5 @@ def test_unit(distro, tmp):
 
 def test_unit_unknown(distro):
     assert distro.systemctl("start", "wslbare-wait@nobody", check=False).returncode != 0
-    assert distro.show("wslbare-wait@nobody", "ExecMainStatus") == "1"
+    assert distro.show("wslbare-wait@nobody", "ExecMainStatus") == "5"
     distro.systemctl("reset-failed", "wslbare-wait@nobody")

@@ -36,6 +36,7 @@ CALL_HOMES = {
     "udev_[a-z_]+": ["lib/hotplug.c"],
     "blkid_[a-z_]+": ["lib/probe.c"],
     "seccomp_[a-z_]+": ["daemon/mountd/sandbox.c"],
+    "scols_[a-z_]+": ["daemon/ctl/table.c"],
 }
 
 

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "client.h"
+#include "config.h"
+#include "macro.h"
+#include "text.h"
+
+#define ERROR_PREFIX "org.wslbare1.Error."
+
+/* Values, by tables. */
+
+typedef int (*Reader)(sd_bus_message *m, void *target);
+
+typedef struct Property {
+        const char *name;
+        const char *type;
+        Reader read;
+        size_t offset;
+} Property;
+
+static int read_string(sd_bus_message *m, void *target)
+{
+        const char *s;
+        int r = sd_bus_message_read(m, "s", &s);
+
+        if (r < 0)
+                return r;
+        free(*(char **)target);
+        *(char **)target = strdup(s);
+        return *(char **)target ? 0 : -ENOMEM;
+}
+
+static int read_bool(sd_bus_message *m, void *target)
+{
+        int b, r = sd_bus_message_read(m, "b", &b);
+
+        if (r >= 0)
+                *(bool *)target = b;
+        return r;
+}
+
+static int read_u32(sd_bus_message *m, void *target)
+{
+        return sd_bus_message_read(m, "u", target);
+}
+
+static int read_u64(sd_bus_message *m, void *target)
+{
+        return sd_bus_message_read(m, "t", target);
+}
+
+static int read_strings(sd_bus_message *m, void *target)
+{
+        return sd_bus_message_read_strv(m, target);
+}
+
+/* An element more, zeroed, of a list of N of SIZE bytes; NULL when out of memory. */
+static void *grow(void *list, size_t *n, size_t size)
+{
+        char **items = list, *grown = reallocarray(*items, *n + 1, size);
+
+        if (!grown)
+                return NULL;
+        *items = grown;
+        return memset(grown + (*n)++ * size, 0, size);
+}
+
+static int read_failure(sd_bus_message *m, void *target)
+{
+        ClientVolume *v = target;
+        int r = sd_bus_message_enter_container(m, 'r', "sis");
+
+        if (r >= 0)
+                r = read_string(m, &v->failure_step);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "i", &v->failure_errno);
+        if (r >= 0)
+                r = read_string(m, &v->failure_message);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_holders(sd_bus_message *m, void *target)
+{
+        ClientVolume *v = target;
+        int r = sd_bus_message_enter_container(m, 'a', "(us)");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "us")) > 0) {
+                ClientHolder *h = grow(&v->holders, &v->n_holders, sizeof(*h));
+
+                r = h ? read_u32(m, &h->pid) : -ENOMEM;
+                if (r >= 0)
+                        r = read_string(m, &h->command);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_problems(sd_bus_message *m, void *target)
+{
+        ClientManager *manager = target;
+        int r = sd_bus_message_enter_container(m, 'a', "(suss)");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "suss")) > 0) {
+                ClientProblem *p = grow(&manager->problems, &manager->n_problems, sizeof(*p));
+
+                r = p ? read_string(m, &p->file) : -ENOMEM;
+                if (r >= 0)
+                        r = read_u32(m, &p->line);
+                if (r >= 0)
+                        r = read_string(m, &p->severity);
+                if (r >= 0)
+                        r = read_string(m, &p->text);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+#define VOLUME(member) offsetof(ClientVolume, member)
+static const Property volume_properties[] = {
+        { "Name", "s", read_string, VOLUME(name) },
+        { "ConfigPath", "s", read_string, VOLUME(config_path) },
+        { "State", "s", read_string, VOLUME(state) },
+        { "Auto", "b", read_bool, VOLUME(automatic) },
+        { "Device", "s", read_string, VOLUME(device) },
+        { "DiskSequence", "t", read_u64, VOLUME(diskseq) },
+        { "UUID", "s", read_string, VOLUME(uuid) },
+        { "Label", "s", read_string, VOLUME(label) },
+        { "Type", "s", read_string, VOLUME(type) },
+        { "Where", "s", read_string, VOLUME(where) },
+        { "Options", "s", read_string, VOLUME(options) },
+        { "MountedOptions", "s", read_string, VOLUME(mounted_options) },
+        { "ReadOnly", "b", read_bool, VOLUME(read_only) },
+        { "Stale", "b", read_bool, VOLUME(stale) },
+        { "Candidates", "as", read_strings, VOLUME(candidates) },
+        { "Attempts", "u", read_u32, VOLUME(attempts) },
+        { "NextRetryTimestampMonotonic", "t", read_u64, VOLUME(next_retry_usec) },
+        { "StateChangeTimestamp", "t", read_u64, VOLUME(state_change_usec) },
+        { "StateChangeTimestampMonotonic", "t", read_u64, VOLUME(state_change_monotonic_usec) },
+        { "LatencyUSec", "t", read_u64, VOLUME(latency_usec) },
+        { "Failure", "(sis)", read_failure, 0 },
+        { "Holders", "a(us)", read_holders, 0 },
+        {},
+};
+
+#define MANAGER(member) offsetof(ClientManager, member)
+static const Property manager_properties[] = {
+        { "Version", "s", read_string, MANAGER(version) },
+        { "State", "s", read_string, MANAGER(state) },
+        { "Ready", "b", read_bool, MANAGER(ready) },
+        { "EventSource", "s", read_string, MANAGER(event_source) },
+        { "NVolumes", "u", read_u32, MANAGER(n_volumes) },
+        { "NMounted", "u", read_u32, MANAGER(n_mounted) },
+        { "NFailed", "u", read_u32, MANAGER(n_failed) },
+        { "ConfigProblems", "a(suss)", read_problems, 0 },
+        {},
+};
+
+static int read_property(sd_bus_message *m, const Property *properties, void *target)
+{
+        const char *name;
+        int r = sd_bus_message_read(m, "s", &name);
+
+        if (r < 0)
+                return r;
+        for (const Property *p = properties; p->name; p++) {
+                if (!streq(p->name, name))
+                        continue;
+                r = sd_bus_message_enter_container(m, 'v', p->type);
+                if (r >= 0)
+                        r = p->read(m, (char *)target + p->offset);
+                return r < 0 ? r : sd_bus_message_exit_container(m);
+        }
+        return sd_bus_message_skip(m, "v"); /* of a later version */
+}
+
+static int read_properties(sd_bus_message *m, const Property *properties, void *target)
+{
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = read_property(m, properties, target);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static void volume_done(ClientVolume *v)
+{
+        char **const strings[] = {
+                &v->path,           &v->name,    &v->config_path,     &v->state,
+                &v->device,         &v->uuid,    &v->label,           &v->type,
+                &v->where,          &v->options, &v->mounted_options, &v->failure_step,
+                &v->failure_message
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+                free(*strings[i]);
+        strv_free(v->candidates);
+        for (size_t i = 0; i < v->n_holders; i++)
+                free(v->holders[i].command);
+        free(v->holders);
+}
+
+void client_state_done(ClientState *s)
+{
+        for (size_t i = 0; i < s->n_volumes; i++)
+                volume_done(&s->volumes[i]);
+        for (size_t i = 0; i < s->manager.n_problems; i++) {
+                free(s->manager.problems[i].file);
+                free(s->manager.problems[i].severity);
+                free(s->manager.problems[i].text);
+        }
+        free(s->manager.problems);
+        free(s->manager.version);
+        free(s->manager.state);
+        free(s->manager.event_source);
+        free(s->volumes);
+        *s = (ClientState){ 0 };
+}
+
+/* Objects. */
+
+static int read_volume(sd_bus_message *m, const char *path, ClientState *s)
+{
+        ClientVolume *v = grow(&s->volumes, &s->n_volumes, sizeof(*v));
+
+        if (!v)
+                return -ENOMEM;
+        v->path = strdup(path);
+        return v->path ? read_properties(m, volume_properties, v) : -ENOMEM;
+}
+
+static int read_interface(sd_bus_message *m, const char *path, ClientState *s)
+{
+        const char *interface;
+        int r = sd_bus_message_read(m, "s", &interface);
+
+        if (r < 0)
+                return r;
+        if (streq(interface, CLIENT_MANAGER))
+                return read_properties(m, manager_properties, &s->manager);
+        if (streq(interface, CLIENT_VOLUME))
+                return read_volume(m, path, s);
+        return sd_bus_message_skip(m, "a{sv}");
+}
+
+static int read_object(sd_bus_message *m, ClientState *s)
+{
+        const char *path;
+        int r = sd_bus_message_read(m, "o", &path);
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+                r = read_interface(m, path, s);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_objects(sd_bus_message *m, ClientState *s)
+{
+        int r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+                r = read_object(m, s);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+/* A property that an older wslbared does not have is "". */
+static int fill_in(const Property *properties, void *target)
+{
+        for (const Property *p = properties; p->name; p++) {
+                char **s = (char **)((char *)target + p->offset);
+
+                if (p->read == read_string && !*s && !(*s = strdup("")))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int complete(ClientState *s)
+{
+        int r = fill_in(manager_properties, &s->manager);
+
+        for (size_t i = 0; r >= 0 && i < s->n_volumes; i++) {
+                ClientVolume *v = &s->volumes[i];
+
+                r = fill_in(volume_properties, v);
+                if (!v->failure_step)
+                        v->failure_step = strdup("");
+                if (!v->failure_message)
+                        v->failure_message = strdup("");
+                if (!v->failure_step || !v->failure_message)
+                        r = -ENOMEM;
+        }
+        return r;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(((const ClientVolume *)a)->name, ((const ClientVolume *)b)->name);
+}
+
+int client_try_state(Client *c, ClientState *ret)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        ClientState s = { 0 };
+        int r = sd_bus_call_method(c->bus, CLIENT_SERVICE, CLIENT_ROOT,
+                                   "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
+                                   &error, &m, NULL);
+
+        /* Starting again, it may take the question with it. */
+        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+            sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY))
+                return -ESRCH;
+        if (r < 0)
+                return client_explain("ask wslbared", r, &error);
+        r = read_objects(m, &s);
+        if (r >= 0)
+                r = complete(&s);
+        if (r < 0) {
+                client_state_done(&s);
+                return client_explain("understand what wslbared says", r, NULL);
+        }
+        if (s.n_volumes > 0)
+                qsort(s.volumes, s.n_volumes, sizeof(*s.volumes), compare_names);
+        *ret = s;
+        return 0;
+}
+
+int client_get_state(Client *c, ClientState *ret)
+{
+        static const sd_bus_error unknown =
+                SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_SERVICE_UNKNOWN, "");
+        int r = client_try_state(c, ret);
+
+        return r == -ESRCH ? client_explain("ask wslbared", r, &unknown) : r;
+}
+
+const ClientVolume *client_find(const ClientState *s, const char *name)
+{
+        for (size_t i = 0; i < s->n_volumes; i++)
+                if (streq(s->volumes[i].name, name))
+                        return &s->volumes[i];
+        fprintf(stderr,
+                "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one\n",
+                name, name);
+        return NULL;
+}
+
+bool client_check_names(char *const *names, int n)
+{
+        for (int i = 0; i < n; i++)
+                if (!volume_name_is_valid(names[i])) {
+                        fprintf(stderr,
+                                "wslbarectl: '%s' is no volume's name: letters, digits, '_', '.' "
+                                "and '-', at most %d\n",
+                                names[i], VOLUME_NAME_MAX);
+                        return false;
+                }
+        return true;
+}
+
+/* The connection. */
+
+int client_open(Client *c)
+{
+        int r = sd_bus_open_system(&c->bus);
+
+        if (r < 0)
+                fprintf(stderr,
+                        "wslbarectl: cannot connect to the system bus: %s; is dbus running?\n",
+                        strerror(-r));
+        return r;
+}
+
+void client_close(Client *c)
+{
+        c->bus = sd_bus_flush_close_unref(c->bus);
+}
+
+static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Client *c = userdata;
+
+        c->is_news = true;
+        return 0;
+}
+
+int client_watch(Client *c)
+{
+        static const char *const rules[] = {
+                "type='signal',sender='" CLIENT_SERVICE "',"
+                "interface='org.freedesktop.DBus.Properties',path_namespace='" CLIENT_ROOT "'",
+                "type='signal',sender='" CLIENT_SERVICE "',"
+                "interface='org.freedesktop.DBus.ObjectManager'",
+                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                "arg0='" CLIENT_SERVICE "'",
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(rules); i++)
+                r = sd_bus_add_match(c->bus, NULL, rules[i], on_signal, c);
+        return r < 0 ? client_explain("watch wslbared", r, NULL) : 0;
+}
+
+uint64_t client_now(void)
+{
+        struct timespec t;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
+}
+
+int client_wait(Client *c, uint64_t until_usec)
+{
+        for (;;) {
+                uint64_t now = client_now();
+                int r = sd_bus_process(c->bus, NULL);
+
+                if (r == 0 && c->is_news) {
+                        c->is_news = false;
+                        return 1;
+                }
+                if (r == 0 && now >= until_usec)
+                        return 0;
+                if (r == 0)
+                        r = sd_bus_wait(c->bus, until_usec == USEC_INFINITY ? UINT64_MAX
+                                                                            : until_usec - now);
+                if (r < 0 && r != -EINTR)
+                        return client_explain("hear of wslbared", r, NULL);
+        }
+}
+
+/* Errors. */
+
+const char *client_error_name(const sd_bus_error *error)
+{
+        if (!error || !error->name || !startswith(error->name, ERROR_PREFIX))
+                return NULL;
+        return error->name + strlen(ERROR_PREFIX);
+}
+
+static const char *cure_of(const sd_bus_error *error)
+{
+        static const struct {
+                const char *name, *cure;
+        } cures[] = {
+                { SD_BUS_ERROR_SERVICE_UNKNOWN,
+                  "wslbared does not run; `systemctl enable --now wslbared` starts it" },
+                { SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                  "wslbared does not run; `systemctl enable --now wslbared` starts it" },
+                { SD_BUS_ERROR_ACCESS_DENIED, "that is not allowed; try it with sudo" },
+                { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                  "that is not allowed without a password; try it with sudo" },
+        };
+
+        for (size_t i = 0; error && i < ELEMENTSOF(cures); i++)
+                if (sd_bus_error_has_name(error, cures[i].name))
+                        return cures[i].cure;
+        return NULL;
+}
+
+int client_explain(const char *what, int r, const sd_bus_error *error)
+{
+        const char *why = cure_of(error);
+
+        if (!why)
+                why = error && error->message ? error->message : strerror(r < 0 ? -r : r);
+        fprintf(stderr, "wslbarectl: cannot %s: %s\n", what, why);
+        return r;
+}

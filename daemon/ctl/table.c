@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <ctype.h>
+#include <errno.h>
+#include <libsmartcols.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "macro.h"
+#include "table.h"
+
+struct Table {
+        struct libscols_table *table;
+        struct libscols_line *line; /* the latest */
+        const TableColumn *columns;
+        size_t n_columns;
+        struct libscols_column **shown; /* one for each of ->columns, NULL: not shown */
+        bool json;
+};
+
+bool table_take_option(TableOptions *o, int c, const char *argument)
+{
+        switch (c) {
+        case 'J':
+                o->json = true;
+                return true;
+        case 0x101:
+                o->no_legend = true;
+                return true;
+        case 'o':
+                o->output = argument;
+                return true;
+        default:
+                return false;
+        }
+}
+
+void table_print_columns(const TableColumn *columns, size_t n)
+{
+        puts("\nColumns:");
+        for (size_t i = 0; i < n; i++)
+                printf("  %-12s %s\n", columns[i].name, columns[i].help);
+}
+
+static int add_column(Table *t, size_t i)
+{
+        const TableColumn *column = &t->columns[i];
+        int flags = column->kind == TABLE_NUMBER  ? SCOLS_FL_RIGHT
+                    : column->kind == TABLE_LINES ? SCOLS_FL_WRAP
+                                                  : 0;
+        struct libscols_column *c;
+        char *p, name[64];
+
+        if (t->shown[i])
+                return 0; /* named twice */
+        (void)snprintf(name, sizeof(name), "%s", column->name);
+        for (p = name; t->json && *p; p++)
+                *p = (char)tolower((unsigned char)*p);
+        c = scols_table_new_column(t->table, name, 0, flags);
+        if (!c)
+                return -ENOMEM;
+        t->shown[i] = c;
+        switch (column->kind) {
+        case TABLE_TEXT:
+                return 0;
+        case TABLE_NUMBER:
+                return scols_column_set_json_type(c, SCOLS_JSON_NUMBER);
+        case TABLE_BOOLEAN:
+                return scols_column_set_json_type(c, SCOLS_JSON_BOOLEAN);
+        case TABLE_LINES:
+                (void)scols_column_set_wrapfunc(c, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+                                                NULL);
+                (void)scols_column_set_safechars(c, "\n");
+                return scols_column_set_json_type(c, SCOLS_JSON_ARRAY_STRING);
+        }
+        return -EINVAL;
+}
+
+static int add_named(Table *t, const char *name, size_t length)
+{
+        for (size_t i = 0; i < t->n_columns; i++)
+                if (strlen(t->columns[i].name) == length &&
+                    strncasecmp(t->columns[i].name, name, length) == 0)
+                        return add_column(t, i);
+        fprintf(stderr, "wslbarectl: there is no column '%.*s'; see --help\n", (int)length, name);
+        return -EINVAL;
+}
+
+static int add_columns(Table *t, const char *output)
+{
+        bool usual = !output || *output == '+';
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && usual && i < t->n_columns; i++)
+                if (t->columns[i].is_shown)
+                        r = add_column(t, i);
+        for (const char *p = output ? output + (*output == '+') : ""; r >= 0 && *p;) {
+                size_t length = strcspn(p, ",");
+
+                r = add_named(t, p, length);
+                p += length + (p[length] == ',');
+        }
+        return r;
+}
+
+int table_new(const char *name, const TableColumn *columns, size_t n, const TableOptions *options,
+              Table **ret)
+{
+        _cleanup_(table_freep) Table *t = calloc(1, sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        t->table = scols_new_table();
+        t->shown = calloc(n, sizeof(struct libscols_column *));
+        if (!t->table || !t->shown)
+                return -ENOMEM;
+        t->columns = columns;
+        t->n_columns = n;
+        t->json = options->json;
+        r = scols_table_set_name(t->table, name);
+        if (r >= 0)
+                r = scols_table_enable_json(t->table, t->json);
+        if (r >= 0)
+                r = scols_table_enable_noheadings(t->table, options->no_legend);
+        if (r >= 0)
+                r = scols_table_enable_colors(t->table, term_has_colors());
+        if (r >= 0)
+                r = add_columns(t, options->output);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+Table *table_free(Table *t)
+{
+        if (!t)
+                return NULL;
+        scols_unref_table(t->table);
+        free(t->shown);
+        free(t);
+        return NULL;
+}
+
+int table_add(Table *t, const char *const *values)
+{
+        int r = 0;
+
+        t->line = scols_table_new_line(t->table, NULL);
+        if (!t->line)
+                return -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < t->n_columns; i++) {
+                const char *value = values[i];
+
+                if (!t->shown[i] || !value)
+                        continue;
+                if (t->json && t->columns[i].kind == TABLE_BOOLEAN)
+                        value = streq(value, "yes") ? "1" : "0";
+                r = scols_line_set_column_data(t->line, t->shown[i], value);
+        }
+        return r;
+}
+
+void table_set_color(Table *t, size_t column, TermColor color)
+{
+        struct libscols_cell *cell =
+                t->shown[column] ? scols_line_get_column_cell(t->line, t->shown[column]) : NULL;
+
+        if (cell && term_has_colors())
+                (void)scols_cell_set_color(cell, term_color(color));
+}
+
+int table_print(Table *t)
+{
+        if (!t->json && scols_table_is_empty(t->table))
+                return 0;
+        return scols_print_table(t->table);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "term.h"
+
+/* Tables, as util-linux prints them: the one home of libsmartcols. */
+
+typedef enum TableKind {
+        TABLE_TEXT,
+        TABLE_NUMBER,  /* right-aligned; a number in JSON */
+        TABLE_BOOLEAN, /* "yes" or "no"; true or false in JSON */
+        TABLE_LINES, /* TABLE_TEXT in which '\n' separates the elements: lines, an array in JSON */
+} TableKind;
+
+typedef struct TableColumn {
+        const char *name; /* upper case; in lower case, -o takes it and JSON has it */
+        const char *help;
+        TableKind kind;
+        bool is_shown; /* unless -o says otherwise */
+} TableColumn;
+
+/* Options that every verb with a table has. */
+typedef struct TableOptions {
+        bool json;
+        bool no_legend;
+        const char *output; /* list of columns, or +LIST beside those that are shown anyway */
+} TableOptions;
+
+#define TABLE_GETOPT "Jo:"
+#define TABLE_LONG_OPTIONS                                                             \
+        { "json", no_argument, NULL, 'J' }, { "no-legend", no_argument, NULL, 0x101 }, \
+        {                                                                              \
+                "output", required_argument, NULL, 'o'                                 \
+        }
+#define TABLE_HELP                                    \
+        "  -J --json         Print JSON\n"            \
+        "     --no-legend    Leave out the heading\n" \
+        "  -o --output=LIST  Columns to print; +LIST adds to the usual ones\n"
+
+/* Takes C, what getopt_long() gave, where it is one of these. */
+bool table_take_option(TableOptions *o, int c, const char *argument);
+
+/* Prints the names and the help of COLUMNS, for --help. */
+void table_print_columns(const TableColumn *columns, size_t n);
+
+typedef struct Table Table;
+
+/* NAME: of the list in JSON. COLUMNS must live as long. -EINVAL: there is no such column, which was
+ * said; -ENOMEM. */
+int table_new(const char *name, const TableColumn *columns, size_t n, const TableOptions *options,
+              Table **ret);
+Table *table_free(Table *t);
+static inline void table_freep(Table **t)
+{
+        table_free(*t);
+}
+
+/* Adds a line. VALUES, one for each column, are copied; NULL: nothing, null in JSON. */
+int table_add(Table *t, const char *const *values);
+/* The colour of a cell of the latest line. */
+void table_set_color(Table *t, size_t column, TermColor color);
+
+/* 0, -errno. */
+int table_print(Table *t);

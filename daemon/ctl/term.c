@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+#include "macro.h"
+#include "term.h"
+
+bool term_has_colors(void)
+{
+        static int has = -1;
+        const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        if (has < 0)
+                has = isatty(STDOUT_FILENO) && !(no && *no) && term && !streq(term, "dumb");
+        return has;
+}
+
+const char *term_color(TermColor color)
+{
+        static const char *const sequences[_TERM_COLOR_MAX] = {
+                [TERM_PLAIN] = "\x1b[0m",     [TERM_BOLD] = "\x1b[1m",
+                [TERM_GREY] = "\x1b[0;90m",   [TERM_GREEN] = "\x1b[0;32m",
+                [TERM_YELLOW] = "\x1b[0;33m", [TERM_RED] = "\x1b[0;31m",
+        };
+
+        return term_has_colors() ? sequences[color] : "";
+}
+
+bool term_is_utf8(void)
+{
+        return streq(nl_langinfo(CODESET), "UTF-8");
+}
+
+unsigned term_width(void)
+{
+        struct winsize size;
+
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+                return 80;
+        return size.ws_col;
+}
+
+const char *term_size(uint64_t bytes, char buffer[TERM_SIZE_MAX])
+{
+        static const char units[] = "BKMGTPE";
+        double n = (double)bytes;
+        unsigned unit = 0;
+
+        /* 1023.95 would be shown as 1024.0 */
+        for (; n >= (unit == 0 ? 1024 : 1023.95) && units[unit + 1]; unit++)
+                n /= 1024;
+        if (n == (double)(uint64_t)n)
+                (void)snprintf(buffer, TERM_SIZE_MAX, "%.0f%c", n, units[unit]);
+        else
+                (void)snprintf(buffer, TERM_SIZE_MAX, "%.1f%c", n, units[unit]);
+        return buffer;
+}
+
+const char *term_span(uint64_t usec, char buffer[TERM_SPAN_MAX])
+{
+        uint64_t seconds = usec / USEC_PER_SEC, minutes = seconds / 60, hours = minutes / 60,
+                 days = hours / 24;
+
+        if (days >= 2)
+                (void)snprintf(buffer, TERM_SPAN_MAX, "%" PRIu64 " days", days);
+        else if (hours >= 1)
+                (void)snprintf(buffer, TERM_SPAN_MAX, "%" PRIu64 "h %" PRIu64 "min", hours,
+                               minutes % 60);
+        else if (minutes >= 1)
+                (void)snprintf(buffer, TERM_SPAN_MAX, "%" PRIu64 "min %" PRIu64 "s", minutes,
+                               seconds % 60);
+        else
+                (void)snprintf(buffer, TERM_SPAN_MAX, "%" PRIu64 "s", seconds);
+        return buffer;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How things are shown to a person. */
+
+typedef enum TermColor {
+        TERM_PLAIN,
+        TERM_BOLD,
+        TERM_GREY,
+        TERM_GREEN,
+        TERM_YELLOW,
+        TERM_RED,
+        _TERM_COLOR_MAX,
+} TermColor;
+
+/* Whether standard output is a terminal that has colours, and nobody set NO_COLOR (no-color.org).
+ */
+bool term_has_colors(void);
+/* The escape sequence, "" where there are no colours; TERM_PLAIN ends what another one began. */
+const char *term_color(TermColor color);
+
+/* Whether the locale has UTF-8. */
+bool term_is_utf8(void);
+
+/* The columns of the terminal; 80 where that is none. */
+unsigned term_width(void);
+
+/* "1.5G": powers of 1024, at most one digit behind the point. */
+#define TERM_SIZE_MAX 16
+const char *term_size(uint64_t bytes, char buffer[TERM_SIZE_MAX]);
+
+/* "5s", "2min 3s", "4h 12min", "3 days": the two largest units that count. */
+#define TERM_SPAN_MAX 32
+const char *term_span(uint64_t usec, char buffer[TERM_SPAN_MAX]);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "macro.h"
+#include "term.h"
+#include "test.h"
+
+static void test_sizes(void)
+{
+        static const struct {
+                const char *want;
+                uint64_t bytes;
+        } rows[] = {
+                { "0B", 0 },
+                { "1023B", 1023 },
+                { "1K", 1024 },
+                { "1.5K", 1536 },
+                { "1.0M", 1048525 }, /* not 1024.0K */
+                { "32M", 32 << 20 },
+                { "64G", UINT64_C(64) << 30 },
+                { "1.8T", UINT64_C(2000398934016) },
+                { "16E", UINT64_MAX },
+        };
+        char buffer[TERM_SIZE_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].want);
+                ASSERT_STR(term_size(rows[i].bytes, buffer), rows[i].want);
+        }
+}
+
+static void test_spans(void)
+{
+        static const struct {
+                const char *want;
+                uint64_t seconds;
+        } rows[] = {
+                { "0s", 0 },          { "59s", 59 },
+                { "1min 0s", 60 },    { "59min 59s", 3599 },
+                { "1h 0min", 3600 },  { "47h 59min", 172799 },
+                { "2 days", 172800 }, { "400 days", 34560000 },
+        };
+        char buffer[TERM_SPAN_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].want);
+                ASSERT_STR(term_span(rows[i].seconds * USEC_PER_SEC, buffer), rows[i].want);
+        }
+}
+
+TEST_MAIN(TEST(sizes), TEST(spans))
