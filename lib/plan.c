@@ -207,7 +207,7 @@ int plan_volume(const PlanInput *in, Plan *p)
                 if (!in->keep)
                         return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT,
                                       PLAN_FORGET, in->n_fitting > 0 ? in->fitting[0] : NULL);
-                /* fall through */
+                __attribute__((fallthrough));
         case PLAN_MOUNT_NONE:
                 r = decide_unmounted(in, p);
                 /* First what needed the last mount is stopped, whatever comes next. */

@@ -281,6 +281,8 @@ static sd_bus *new_bus(int fd)
         ASSERT(sd_bus_new(&bus) >= 0);
         ASSERT(sd_bus_set_fd(bus, fd, fd) >= 0);
         ASSERT(sd_bus_negotiate_fds(bus, true) >= 0);
+        /* A flood under valgrind may well take longer than the 25 s that are usual. */
+        ASSERT(sd_bus_set_method_call_timeout(bus, 600 * USEC_PER_SEC) >= 0);
         ASSERT(sd_bus_start(bus) >= 0);
         ASSERT(sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Progress",
                                    on_progress, NULL) >= 0);
