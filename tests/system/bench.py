@@ -311,7 +311,10 @@ def measure(distro, watch, mounter, images, rest=0.0):
     mounter.begin(images)
     watch.begin()
     disks = [Disk(image.path) for image in images]
-    told, mounted = watch.wait({image.uuid for image in images}, targets, rest=rest)
+    try:
+        told, mounted = watch.wait({image.uuid for image in images}, targets, rest=rest)
+    except TimeoutError as error:
+        raise TimeoutError(f"{mounter.name}: {error}") from None
     begin = disks[0].attached_at
     result = {"udevd": (max(told.values()) - begin) / 1e6}
     if mounted:
