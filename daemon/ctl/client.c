@@ -282,7 +282,7 @@ static int read_objects(sd_bus_message *m, ClientState *s)
 static int fill_in(const Property *properties, void *target)
 {
         for (const Property *p = properties; p->name; p++) {
-                char **s = (char **)((char *)target + p->offset);
+                char **s = (void *)((char *)target + p->offset);
 
                 if (p->read == read_string && !*s && !(*s = strdup("")))
                         return -ENOMEM;
