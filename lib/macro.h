@@ -12,6 +12,15 @@
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 
+/* Defined where the address sanitizer watches. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#endif
+#endif
+
 /* Hands the value over and leaves nothing for the cleanup of the variable that held it. */
 #define TAKE_PTR(p)                        \
         ({                                 \

@@ -17,14 +17,8 @@
 #include "macro.h"
 #include "sandbox.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ADDRESS_SANITIZER 1
-#endif
-#endif
 #ifdef ADDRESS_SANITIZER
+#include <sanitizer/common_interface_defs.h>
 #define MEMORY_LIMIT RLIM_INFINITY /* its shadow alone is terabytes */
 #else
 #define MEMORY_LIMIT (64UL * 1024 * 1024) /* libblkid reads a few hundred kB; ZFS labels 4 MB */
@@ -173,6 +167,35 @@ int sandbox_enter(const int *keep, unsigned n_keep)
         return r;
 }
 
+#ifdef ADDRESS_SANITIZER
+/* What the sanitizer has to say takes the only way out that the child has. */
+static void report_to(int fd)
+{
+        __sanitizer_set_report_fd((void *)(intptr_t)fd);
+}
+
+/* And is not taken for one of the failures that a disk can bring about. */
+static void check_report(const ProbeResult *start, size_t n, int fd)
+{
+        char more[4096];
+        ssize_t k;
+
+        if (n == 0 || (n == sizeof(*start) && probe_result_is_valid(start)))
+                return;
+        (void)!write(STDERR_FILENO, start, n);
+        while ((k = read(fd, more, sizeof(more))) > 0)
+                (void)!write(STDERR_FILENO, more, (size_t)k);
+        abort();
+}
+#else
+static void report_to(int fd)
+{
+}
+static void check_report(const ProbeResult *start, size_t n, int fd)
+{
+}
+#endif
+
 /* In the child; its exit status is the errno. */
 static int probe_in_child(int fd, int disk_fd, unsigned part_number, int out)
 {
@@ -186,6 +209,7 @@ static int probe_in_child(int fd, int disk_fd, unsigned part_number, int out)
                 r = sandbox_enter(without, ELEMENTSOF(without));
         if (r < 0)
                 return -r;
+        report_to(disk_fd >= 0 ? 2 : 1);
         r = probe_fd(0, disk_fd >= 0 ? 1 : -1, part_number, &result);
         if (r < 0)
                 return -r;
@@ -204,10 +228,11 @@ static int read_result(int fd, ProbeResult *ret)
                 if (k < 0 && errno == EINTR)
                         continue;
                 if (k <= 0)
-                        return -EPROTO;
+                        break;
                 n += (size_t)k;
         }
-        return probe_result_is_valid(ret) ? 0 : -EPROTO;
+        check_report(ret, n, fd);
+        return n == sizeof(*ret) && probe_result_is_valid(ret) ? 0 : -EPROTO;
 }
 
 static int wait_for(pid_t pid)

@@ -319,17 +319,6 @@ static const Attempt attempts[] = {
         { "the wait's descriptor", SYS_lseek, { 0, 0, SEEK_CUR }, ESPIPE },
 };
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LIMITED_MEMORY 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LIMITED_MEMORY 0
-#endif
-#endif
-#ifndef LIMITED_MEMORY
-#define LIMITED_MEMORY 1
-#endif
-
 typedef struct Results {
         int entered;
         int got[ELEMENTSOF(attempts)];
@@ -430,8 +419,9 @@ static void test_confined(void)
 
 static void test_memory(void)
 {
-        if (!LIMITED_MEMORY)
-                test_skip("the address sanitizer needs more than any limit");
+#ifdef ADDRESS_SANITIZER
+        test_skip("the address sanitizer needs more than any limit");
+#endif
         confine();
         ASSERT_EQ(confined.results.got_large, ENOMEM);
         confined_end();

@@ -246,14 +246,9 @@ static void collect(unsigned n, const Count *c)
         }
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ADDRESS_SANITIZER
 #define MEMORY_IS_FREED false /* it is kept to be watched */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MEMORY_IS_FREED false
-#endif
-#endif
-#ifndef MEMORY_IS_FREED
+#else
 #define MEMORY_IS_FREED (!getenv("WSLBARE_VALGRIND"))
 #endif
 
