@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import machine
+import sanitizers
 
 UDEVD = (
     "systemd-udevd.service",
@@ -73,7 +74,7 @@ class Distro:
 
     def _trees(self, tree, files):
         self.files.mkdir()
-        for path, content in (files or {}).items():
+        for path, content in {**sanitizers.files(), **(files or {})}.items():
             text, mode = content if isinstance(content, tuple) else (content, 0o644)
             _write(self.files / path.lstrip("/"), text, mode)
         tree = tree or os.environ.get("WSLBARE_TREE")
@@ -81,7 +82,8 @@ class Distro:
 
     def _boot(self, trees, enable, mask, netns):
         script = Path(__file__).with_name("distro.sh")
-        environment = {**_ENVIRONMENT, "NETNS": netns, "ENABLE": " ".join(enable), "MASK": " ".join(mask)}
+        environment = {**_ENVIRONMENT, "NETNS": netns, "ENABLE": " ".join(enable), "MASK": " ".join(mask),
+                       "REPORTS": str(sanitizers.directory(self.name))}
         with open(self.console, "wb") as console:
             # Whatever happens to this process, the distribution goes with it.
             self._process = subprocess.Popen(
@@ -175,7 +177,7 @@ class Distro:
             command = ["runuser", "-u", user, "--", *command]
         process = subprocess.Popen(
             ["nsenter", "-t", str(self.pid), "-a", *map(str, command)],
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **sanitizers.environment()},
             stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@
 # From the environment:
 #   NETNS=host   share the network namespace, as WSL2's distros share theirs
 #   ENABLE MASK  units to enable and to mask
+#   REPORTS      a directory that is to be /run/sanitizers
 
 set -eu
 
@@ -71,6 +72,10 @@ mkdir -p dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts dev/pts
 mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs run
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
+if [ -n "${REPORTS:-}" ]; then
+        mkdir run/sanitizers
+        mount --bind "$REPORTS" run/sanitizers
+fi
 echo "$name" >proc/sys/kernel/hostname
 mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys

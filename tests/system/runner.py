@@ -23,6 +23,8 @@ from pathlib import Path
 
 import distro as distros
 import machine
+import sanitizers
+from volumes import SERVICES
 
 TIMEOUT = 120
 
@@ -61,7 +63,6 @@ def expire(_number, _frame):
 
 class Runner:
     def __init__(self):
-        self.module = None
         self.distro = None
         self.mark = 0
 
@@ -75,14 +76,16 @@ class Runner:
 
     def drop_distro(self):
         distro, self.distro, self.mark = self.distro, None, 0
-        if distro:
+        if not distro:
+            return
+        try:
+            if sanitizers.ENABLED and distro.alive:
+                distro.systemctl("stop", *SERVICES, check=False)  # leaks are looked for at an orderly end
+        finally:
             distro.close()
 
     def call(self, module, function):
         machine.start()
-        if self.module is not module:
-            self.drop_distro()
-            self.module = module
         signal.alarm(getattr(function, "timeout", TIMEOUT))
         arguments = {}
         for parameter in inspect.signature(function).parameters:
@@ -95,21 +98,23 @@ class Runner:
         function(**arguments)
 
     def clean_up(self, keep_distro):
-        """Takes away what the test made, and returns what went wrong with that."""
+        """Takes away what the test made, and returns what went wrong with that, or unseen before."""
         failures = machine.undo(self.mark)
         if not keep_distro or failures:
             try:
                 self.drop_distro()
             except Exception as e:
                 failures.append(str(e))
-        return failures
+        return [f"cleaning up: {text}" for text in failures] + sanitizers.take()
 
-    def run(self, number, module, name, function):
-        """Runs one test, prints its result and returns whether that is a good one."""
+    def run(self, number, module, name, function, is_last):
+        """Runs one test, prints its result and returns whether that is a good one. After the last of a file the
+        distribution goes."""
         title = f"{number} - {module.__name__}.{name}"
         good = True
         try:
             self.call(module, function)
+            sanitizers.check()
         except machine.Skip as e:
             title += f" # SKIP {e}"
         except Exception as e:
@@ -121,12 +126,12 @@ class Runner:
         finally:
             signal.alarm(0)
 
-        failures = self.clean_up(keep_distro=good)
+        failures = self.clean_up(keep_distro=good and not is_last)
         if good:
             good = not failures
             say(f"ok {title}" if good else f"not ok {title}")
         for text in failures:
-            diagnose(f"cleaning up: {text}")
+            diagnose(text)
         return good
 
 
@@ -137,8 +142,10 @@ def main():
     tests = list(discover(sys.argv[1] if len(sys.argv) > 1 else ""))
     say(f"1..{len(tests)}")
     runner = Runner()
-    passed = [runner.run(number, *test) for number, test in enumerate(tests, 1)]
-    runner.drop_distro()
+    passed = []
+    for number, test in enumerate(tests, 1):
+        is_last = number == len(tests) or tests[number][0] is not test[0]
+        passed.append(runner.run(number, *test, is_last))
     machine.stop()
     return 0 if all(passed) else 1
 

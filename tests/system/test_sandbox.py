@@ -3,11 +3,14 @@
 
 import os
 import re
+import signal
 from pathlib import Path
 
+import sanitizers
 from bus import connect
 from disks import LoopDisk, make_image
-from volumes import conf, configure, main_pid, processes, wait_mounted
+from machine import Skip, wait_until
+from volumes import SERVICES, conf, configure, main_pid, processes, wait_mounted
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -136,3 +139,15 @@ def test_socket(distro):
     assert result.returncode != 0 and "PermissionError" in result.stderr, result.stderr
     assert distro.path("/run/wslbare-mountd").stat().st_mode & 0o7777 == 0o755
     assert processes(distro, "wslbare-mountd.service")
+
+
+def test_reports(distro):
+    """What a sanitizer has to say comes out of either sandbox."""
+    if not sanitizers.ENABLED:
+        raise Skip("not built with sanitizers")
+    for unit in SERVICES:
+        reports = []
+        os.kill(main_pid(distro, unit), signal.SIGABRT)
+        wait_until(lambda: reports.extend(sanitizers.take()) or reports, what=f"a report of {unit}")
+        assert f"report.{unit.removesuffix('.service')}." in reports[0], reports
+        wait_until(lambda: distro.show("wslbared", "SubState") == "running", what="it to be back")
