@@ -93,6 +93,19 @@ static bool key_may_hold(const MatchKey *k, const Match *m, const Device *d)
                key_holds(k, m, d);
 }
 
+static bool is_only_a_table(const Device *d)
+{
+        return d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->disk_guid;
+}
+
+bool match_fits(const Match *m, const Device *d)
+{
+        if (!d->ready || d->size == 0 || is_only_a_table(d))
+                return false;
+        return match_device(m, d, NULL) ||
+               (match_is_by_hardware(m) && match_device_but_content(m, d));
+}
+
 bool match_device_unseen(const Match *m, const Device *d)
 {
         if (d->content != DEVICE_CONTENT_UNKNOWN)

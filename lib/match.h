@@ -38,6 +38,12 @@ bool match_device_but_content(const Match *m, const Device *d);
  * fit: nothing that is known of it contradicts M. */
 bool match_device_unseen(const Match *m, const Device *d);
 
+/* Whether D, whose content and partition table were looked at, is one that M means: it fits; or its
+ * content could not be read or is contradictory, and M names it by something else. A disk that is
+ * not ready or has no medium is never meant. Nor is one that holds only a partition table: what it
+ * says of itself (Serial=, DiskGUID=) holds for its partitions too, and one of them is meant. */
+bool match_fits(const Match *m, const Device *d);
+
 /* Whether a value given in M names this disk under another key (a PARTUUID or disk GUID written as
  * UUID=): returns the key that would be right, else NULL. */
 const char *match_confused_key(const Match *m, const Device *d);

@@ -484,13 +484,6 @@ static int act(Volume *v, const Plan *p)
         return -EINVAL;
 }
 
-/* What a partitioned disk says of itself (Serial=, DiskGUID=) holds for its partitions too, and one
- * of them is meant. */
-static bool is_only_a_table(const Device *d)
-{
-        return d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->disk_guid;
-}
-
 /* The devices that fit, in FITTING of room for all; their number. */
 static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_probing)
 {
@@ -503,14 +496,10 @@ static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_pr
                 const Seen *s = devices_get(devices, i);
                 const Device *d = s->device;
 
-                if (!d->ready || d->size == 0 || is_only_a_table(d))
-                        continue;
-                if (s->knowledge != SEEN_SETTLED)
-                        *ret_probing |=
-                                s->knowledge == SEEN_PROBING && match_device_unseen(match, d);
-                else if (match_device(match, d, NULL) ||
-                         (match_is_by_hardware(match) && match_device_but_content(match, d)))
+                if (s->knowledge == SEEN_SETTLED && match_fits(match, d))
                         fitting[n++] = d;
+                else if (s->knowledge == SEEN_PROBING && d->ready && d->size > 0)
+                        *ret_probing |= match_device_unseen(match, d);
         }
         return n;
 }

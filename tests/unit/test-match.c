@@ -104,6 +104,55 @@ static void test_but_content(void)
         }
 }
 
+static void test_fits(void)
+{
+        const Match by_uuid = { .uuid = UUID }, by_part = { .part_uuid = PART_UUID },
+                    by_serial = { .serial = S("S1") };
+        const struct {
+                const char *row;
+                const Match *match;
+                Device device; /* what differs is set below */
+                bool fits;
+        } rows[] = {
+                { "fits", &by_uuid, { .content = DEVICE_CONTENT_FILESYSTEM, .uuid = UUID }, true },
+                { "another",
+                  &by_uuid,
+                  { .content = DEVICE_CONTENT_FILESYSTEM, .uuid = S("x") },
+                  false },
+                { "unreadable", &by_part, { .part_uuid = PART_UUID }, true },
+                { "unreadable, of the content", &by_uuid, { .part_uuid = PART_UUID }, false },
+                { "a disk with partitions",
+                  &by_serial,
+                  { .content = DEVICE_CONTENT_NONE, .serial = S("S1"), .disk_guid = DISK_GUID },
+                  false },
+                { "a blank one",
+                  &by_serial,
+                  { .content = DEVICE_CONTENT_NONE, .serial = S("S1") },
+                  true },
+                { "a blank partition",
+                  &by_serial,
+                  { .content = DEVICE_CONTENT_NONE,
+                    .serial = S("S1"),
+                    .disk_guid = DISK_GUID,
+                    .is_partition = true },
+                  true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Device d = rows[i].device;
+
+                test_row(rows[i].row);
+                d.size = 1;
+                d.ready = true;
+                ASSERT_EQ(match_fits(rows[i].match, &d), rows[i].fits);
+                d.ready = false;
+                ASSERT(!match_fits(rows[i].match, &d));
+                d.ready = true;
+                d.size = 0;
+                ASSERT(!match_fits(rows[i].match, &d));
+        }
+}
+
 static void test_identifying(void)
 {
         const Match type = { .type = S("ext4") }, by_id = { .by_id = S("*") },
@@ -131,5 +180,5 @@ static void test_confused(void)
         ASSERT_STR(match_confused_key(&other, &disk), NULL);
 }
 
-TEST_MAIN(TEST(keys), TEST(unknown_fits_nothing_asked_of_it), TEST(but_content), TEST(identifying),
-          TEST(confused))
+TEST_MAIN(TEST(keys), TEST(unknown_fits_nothing_asked_of_it), TEST(but_content), TEST(fits),
+          TEST(identifying), TEST(confused))
