@@ -249,12 +249,15 @@ int hotplug_next(Hotplug *h, HotplugEvent *ret)
         }
 }
 
-int hotplug_enumerate(Hotplug *h, HotplugFound found, void *userdata)
+int hotplug_enumerate(HotplugFound found, void *userdata)
 {
-        _cleanup_(udev_enumerate_unrefp) struct udev_enumerate *scan = udev_enumerate_new(h->udev);
+        _cleanup_(udev_unrefp) struct udev *udev = udev_new();
+        _cleanup_(udev_enumerate_unrefp) struct udev_enumerate *scan = NULL;
         struct udev_list_entry *e;
         int r;
 
+        if (udev)
+                scan = udev_enumerate_new(udev);
         if (!scan)
                 return -ENOMEM;
         r = udev_enumerate_add_match_subsystem(scan, "block");
@@ -268,7 +271,7 @@ int hotplug_enumerate(Hotplug *h, HotplugFound found, void *userdata)
                 _cleanup_(udev_device_unrefp) struct udev_device *u = NULL;
                 _cleanup_(hotplug_event_done) HotplugEvent event = { 0 };
 
-                u = udev_device_new_from_syspath(h->udev, udev_list_entry_get_name(e));
+                u = udev_device_new_from_syspath(udev, udev_list_entry_get_name(e));
                 if (!u)
                         continue;
                 r = fill_event(u, udev_device_get_is_initialized(u) > 0, &event);

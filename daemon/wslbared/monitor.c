@@ -39,7 +39,7 @@ static int on_found(HotplugEvent *e, void *userdata)
 
 int monitor_enumerate(Monitor *m)
 {
-        return hotplug_enumerate(m->hotplug, on_found, m);
+        return hotplug_enumerate(on_found, m);
 }
 
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
