@@ -27,10 +27,10 @@ void blockdev_done(BlockDevice *b)
 }
 
 /* The path is only a way to get at the number: what it leads to is checked. */
-static int open_number(const char *node, dev_t devnum, int *ret)
+static int open_number(const char *node, dev_t devnum, int flags, int *ret)
 {
         _cleanup_close_ int fd =
-                open(node, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+                open(node, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | flags);
         struct stat st;
 
         if (fd < 0)
@@ -51,7 +51,7 @@ static int open_whole_disk(BlockDevice *b, dev_t disk)
         if (r >= 0)
                 r = device_read_sysfs(d);
         if (r >= 0)
-                r = open_number(d->node, disk, &b->disk_fd);
+                r = open_number(d->node, disk, 0, &b->disk_fd);
         return r;
 }
 
@@ -102,7 +102,7 @@ static int check_sequence(int fd, uint64_t diskseq, const char *node, Report *re
 static int open_checked(BlockDevice *b, uint64_t diskseq, Report *report)
 {
         const char *node = b->device->node;
-        int r = open_number(node, b->device->devnum, &b->fd);
+        int r = open_number(node, b->device->devnum, 0, &b->fd);
 
         if (r >= 0)
                 r = open_disk_of(b);
@@ -112,6 +112,28 @@ static int open_checked(BlockDevice *b, uint64_t diskseq, Report *report)
                 return report_fail(report, "MountFailed", STEP_PROBE, r, "Cannot open %s: %s", node,
                                    strerror(-r));
         return check_sequence(b->fd, diskseq, node, report);
+}
+
+static int lock(const BlockDevice *b, int operation, Report *report)
+{
+        if (flock(b->disk_fd >= 0 ? b->disk_fd : b->fd, operation | LOCK_NB) < 0)
+                return report_fail(report, "InProgress", STEP_PROBE, errno,
+                                   "Another program holds the disk of %s locked, to partition or "
+                                   "format it; it is looked at again when that is done",
+                                   b->device->node);
+        return 0;
+}
+
+int blockdev_lock(const BlockDevice *b, Report *report)
+{
+        return lock(b, LOCK_EX, report);
+}
+
+int blockdev_claim(const Device *d)
+{
+        int fd, r = open_number(d->node, d->devnum, O_EXCL, &fd);
+
+        return r < 0 ? r : fd;
 }
 
 int blockdev_open(dev_t devnum, uint64_t diskseq, BlockDevice *ret, Report *report)
@@ -127,11 +149,9 @@ int blockdev_open(dev_t devnum, uint64_t diskseq, BlockDevice *ret, Report *repo
         r = open_checked(&b, diskseq, report);
         if (r < 0)
                 return r;
-        if (flock(b.disk_fd >= 0 ? b.disk_fd : b.fd, LOCK_SH | LOCK_NB) < 0)
-                return report_fail(report, "InProgress", STEP_PROBE, errno,
-                                   "Another program holds the disk of %s locked, to partition or "
-                                   "format it; it is looked at again when that is done",
-                                   b.device->node);
+        r = lock(&b, LOCK_SH, report);
+        if (r < 0)
+                return r;
         *ret = b;
         b = (BlockDevice){ .fd = -1, .disk_fd = -1 };
         return 0;

@@ -24,6 +24,14 @@ typedef struct BlockDevice {
  * caller's to blockdev_done(). */
 int blockdev_open(dev_t devnum, uint64_t diskseq, BlockDevice *ret, Report *report);
 
+/* Makes the lock an exclusive one: nobody probes, mounts by it, or partitions meanwhile. */
+int blockdev_lock(const BlockDevice *b, Report *report);
+
+/* Claims D (O_EXCL) for as long as the descriptor, which is returned, is open: while it is claimed
+ * nobody mounts it, nor the disk or a partition of it. -EBUSY: somebody has it or one of these
+ * mounted, or claimed otherwise; -ENODEV it is gone; -errno. */
+int blockdev_claim(const Device *d);
+
 /* Looks at the content in the probing child, and puts it into ->device and ->content. */
 int blockdev_probe(BlockDevice *b, Report *report);
 

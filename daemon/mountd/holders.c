@@ -11,24 +11,40 @@
 
 #include "holders.h"
 #include "macro.h"
+#include "mountinfo.h"
 
-static bool is_on(int dir_fd, const char *name, dev_t devnum)
+/* What is looked for: the filesystem FILESYSTEM, 0 none, or one of the devices. */
+typedef struct Held {
+        dev_t filesystem;
+        Device *const *devices;
+        size_t n_devices;
+} Held;
+
+/* Whether NAME, which /proc makes a link of, leads to it. */
+static bool is_on(int dir_fd, const char *name, const Held *held)
 {
         struct statx st;
+        dev_t rdev;
 
         /* What is cached is enough, and does not ask a disk that may hang. */
         if (statx(dir_fd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
                 return false;
-        return makedev(st.stx_dev_major, st.stx_dev_minor) == devnum;
+        if (held->filesystem)
+                return makedev(st.stx_dev_major, st.stx_dev_minor) == held->filesystem;
+        rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+        for (size_t i = 0; S_ISBLK(st.stx_mode) && i < held->n_devices; i++)
+                if (held->devices[i]->devnum == rdev)
+                        return true;
+        return false;
 }
 
-static bool has_directory(int proc_fd, dev_t devnum)
+static bool has_directory(int proc_fd, const Held *held)
 {
-        return is_on(proc_fd, "cwd", devnum) || is_on(proc_fd, "root", devnum) ||
-               is_on(proc_fd, "exe", devnum);
+        return is_on(proc_fd, "cwd", held) || is_on(proc_fd, "root", held) ||
+               is_on(proc_fd, "exe", held);
 }
 
-static bool has_open(int proc_fd, dev_t devnum)
+static bool has_open(int proc_fd, const Held *held)
 {
         int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -40,12 +56,12 @@ static bool has_open(int proc_fd, dev_t devnum)
                 return false;
         }
         while (!found && (e = readdir(d)))
-                found = isdigit((unsigned char)e->d_name[0]) && is_on(fd, e->d_name, devnum);
+                found = isdigit((unsigned char)e->d_name[0]) && is_on(fd, e->d_name, held);
         closedir(d);
         return found;
 }
 
-static bool has_mapped(int proc_fd, dev_t devnum)
+static bool has_mapped(int proc_fd, const Held *held)
 {
         int fd = openat(proc_fd, "maps", O_RDONLY | O_CLOEXEC);
         FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
@@ -60,10 +76,32 @@ static bool has_mapped(int proc_fd, dev_t devnum)
                 unsigned a, b;
 
                 found = sscanf(line, "%*x-%*x %*s %*x %x:%x", &a, &b) == 2 &&
-                        makedev(a, b) == devnum;
+                        makedev(a, b) == held->filesystem;
         }
         fclose(f);
         return found;
+}
+
+static bool has_mounted(int proc_fd, const Held *held)
+{
+        _cleanup_close_ int fd = openat(proc_fd, "mountinfo", O_RDONLY | O_CLOEXEC);
+        _cleanup_(mountinfo_freep) Mountinfo *m = NULL;
+
+        if (fd < 0 || mountinfo_read(fd, &m) < 0)
+                return false;
+        for (size_t i = 0; i < m->n_entries; i++)
+                for (size_t k = 0; k < held->n_devices; k++)
+                        if (mount_entry_is_device(&m->entries[i], held->devices[k]))
+                                return true;
+        return false;
+}
+
+static bool holds(int proc_fd, const Held *held)
+{
+        if (held->filesystem)
+                return has_directory(proc_fd, held) || has_open(proc_fd, held) ||
+                       has_mapped(proc_fd, held);
+        return has_open(proc_fd, held) || has_mounted(proc_fd, held);
 }
 
 static void report_process(int proc_fd, const char *pid, Report *report)
@@ -77,25 +115,35 @@ static void report_process(int proc_fd, const char *pid, Report *report)
         report_add(report, "Holders", "%s %s", pid, comm);
 }
 
-void holders_report(dev_t devnum, Report *report)
+static unsigned report_all(const Held *held, Report *report)
 {
         DIR *d = opendir("/proc");
         unsigned n = 0;
         struct dirent *e;
 
         if (!d)
-                return;
+                return 0;
         while (n < HOLDERS_MAX && (e = readdir(d))) {
                 _cleanup_close_ int proc_fd = -1;
 
-                if (!isdigit((unsigned char)e->d_name[0]))
+                if (!isdigit((unsigned char)e->d_name[0]) || atoi(e->d_name) == getpid())
                         continue;
                 proc_fd = openat(dirfd(d), e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-                if (proc_fd < 0 || !(has_directory(proc_fd, devnum) || has_open(proc_fd, devnum) ||
-                                     has_mapped(proc_fd, devnum)))
+                if (proc_fd < 0 || !holds(proc_fd, held))
                         continue;
                 report_process(proc_fd, e->d_name, report);
                 n++;
         }
         closedir(d);
+        return n;
+}
+
+void holders_report(dev_t devnum, Report *report)
+{
+        (void)report_all(&(Held){ .filesystem = devnum }, report);
+}
+
+unsigned holders_report_devices(Device *const *devices, size_t n, Report *report)
+{
+        return report_all(&(Held){ .devices = devices, .n_devices = n }, report);
 }

@@ -289,9 +289,8 @@ static bool is_on_device(const MountEntry *e, const Record *record)
         return mount_entry_is_device(e, event.device);
 }
 
-/* Whether the mount that the record speaks of is there: 1, 0, -errno. Its ID alone proves nothing:
- * once free, the kernel gives it to the next mount. */
-static int find_recorded(const Record *record)
+/* Its ID alone proves nothing: once free, the kernel gives it to the next mount. */
+int mounter_is_mounted(const Record *record)
 {
         _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
         const MountEntry *e;
@@ -311,7 +310,7 @@ static int check_not_mounted(const Mounter *m, const VolumeConfig *config, Repor
 {
         _cleanup_(record_freep) Record *record = NULL;
 
-        if (record_load(m->records, config->name, &record) < 0 || find_recorded(record) <= 0)
+        if (record_load(m->records, config->name, &record) < 0 || mounter_is_mounted(record) <= 0)
                 return 0;
         return report_fail(report, "AlreadyMounted", STEP_TARGET, EBUSY,
                            "%s is mounted on %s already, from device %u:%u; unmount it there first",
@@ -362,7 +361,7 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 static bool is_recorded(const Record *record, const Device *d)
 {
         return record && record->devnum == d->devnum && record->diskseq == d->diskseq &&
-               find_recorded(record) > 0;
+               mounter_is_mounted(record) > 0;
 }
 
 int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
@@ -414,7 +413,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         dev_t devnum = record->devnum;
-        int r = find_recorded(record);
+        int r = mounter_is_mounted(record);
 
         if (r == 0)
                 return 0; /* not mounted any more, or something else is there: ours is gone */
@@ -423,7 +422,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
-        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && find_recorded(record) <= 0))
+        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && mounter_is_mounted(record) <= 0))
                 return 0;
         if (r == -ESTALE || r == -EINVAL || r == -ENOENT)
                 return report_fail(
@@ -444,7 +443,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
 static int detach_marked(const Mounter *m, const char *name, const Record *record, bool lazy,
                          Report *report)
 {
-        bool marks = path_is_below(record->target, m->shared) && find_recorded(record) > 0;
+        bool marks = path_is_below(record->target, m->shared) && mounter_is_mounted(record) > 0;
         int k = marks ? shared_mark(m->shared, record->devnum, record->diskseq) : 0;
         int r = detach(name, record, lazy, report);
 
@@ -478,12 +477,22 @@ int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *repor
         return save(m, name, record, RECORD_UNMOUNTED, 0, report);
 }
 
+int mounter_hold_back(const Mounter *m, const VolumeConfig *config, const Device *d, Report *report)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+
+        if (new_record(config->where, d, false, &record) < 0)
+                return report_fail(report, "MountFailed", STEP_UNMOUNT, ENOMEM, "Out of memory");
+        return save(m, config->name, record, RECORD_UNMOUNTED, 0, report);
+}
+
 int mounter_set_target(const Mounter *m, const char *name, bool active, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
 
         /* Nobody gets what needs the volume started while it is not mounted. */
-        if (active && (record_load(m->records, name, &record) < 0 || find_recorded(record) <= 0))
+        if (active &&
+            (record_load(m->records, name, &record) < 0 || mounter_is_mounted(record) <= 0))
                 return report_fail(report, "NotMounted", STEP_RUN, ENOENT, "%s is not mounted",
                                    name);
         return unit_target_set(m->flags, name, active, report);

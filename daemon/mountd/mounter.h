@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "record.h"
 #include "report.h"
 
 /* The acts themselves, from an open device to a verified mount and back. Each runs in a child of
@@ -38,6 +39,13 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 /* Unmounts what the record of NAME says, removes the directory if we made it, and notes that it is
  * unmounted by intent. Where it is not mounted any more, does the rest. */
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report);
+
+/* Whether the mount that RECORD speaks of is there: 1, 0, -errno. */
+int mounter_is_mounted(const Record *record);
+
+/* Notes in the record that D, which CONFIG means, is not to be mounted before it is replugged. */
+int mounter_hold_back(const Mounter *m, const VolumeConfig *config, const Device *d,
+                      Report *report);
 
 /* Starts or stops wslbare@NAME.target; see unit-target.h. */
 int mounter_set_target(const Mounter *m, const char *name, bool active, Report *report);

@@ -49,6 +49,8 @@ static const ReportKey keys[] = {
         { "Stale", 'b' },
         { "Shared", 's' },
         { "Holders", 'H' }, /* "PID COMMAND" */
+        /* an ejection */
+        { "Removed", 'b' },
 };
 
 typedef struct ReportEntry {

@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-id128.h>
 
+#include "eject.h"
 #include "job.h"
 #include "log.h"
 #include "macro.h"
@@ -22,6 +23,7 @@ typedef enum RequestKind {
         REQUEST_PROBE,
         REQUEST_MOUNT,
         REQUEST_UNMOUNT,
+        REQUEST_EJECT,
         REQUEST_ADOPT,
         REQUEST_SET_TARGET,
         REQUEST_TIDY,  /* our own, after a child that died */
@@ -122,6 +124,9 @@ static void work(Report *report, void *args)
                 break;
         case REQUEST_UNMOUNT:
                 (void)mounter_unmount(&m, q->name, q->flag, report);
+                break;
+        case REQUEST_EJECT:
+                (void)eject_volume(&m, &q->service->options.config, q->name, report);
                 break;
         case REQUEST_ADOPT:
                 (void)mounter_adopt(&m, q->config, q->devnum, q->diskseq, report);
@@ -378,16 +383,13 @@ static int method_adopt(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                          error);
 }
 
-/* Unmount and SetTarget: about what the record of NAME says, with a flag. */
-static int start_with_flag(Service *s, sd_bus_message *m, RequestKind kind, sd_bus_error *error)
+/* Unmount, Eject and SetTarget: about what the record of NAME says, with a flag. */
+static int start_with_name(Service *s, sd_bus_message *m, RequestKind kind, const char *name,
+                           bool flag, sd_bus_error *error)
 {
-        _cleanup_(request_freep) Request *q = NULL;
-        const char *name;
-        int flag, r = sd_bus_message_read(m, "sb", &name, &flag);
+        _cleanup_(request_freep) Request *q = new_request(s, kind, name);
+        int r;
 
-        if (r < 0)
-                return r;
-        q = new_request(s, kind, name);
         if (!q)
                 return -ENOMEM;
         q->flag = flag;
@@ -399,9 +401,25 @@ static int start_with_flag(Service *s, sd_bus_message *m, RequestKind kind, sd_b
         return r;
 }
 
+static int start_with_flag(Service *s, sd_bus_message *m, RequestKind kind, sd_bus_error *error)
+{
+        const char *name;
+        int flag, r = sd_bus_message_read(m, "sb", &name, &flag);
+
+        return r < 0 ? r : start_with_name(s, m, kind, name, flag, error);
+}
+
 static int method_unmount(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         return start_with_flag(userdata, m, REQUEST_UNMOUNT, error);
+}
+
+static int method_eject(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name;
+        int r = sd_bus_message_read(m, "s", &name);
+
+        return r < 0 ? r : start_with_name(userdata, m, REQUEST_EJECT, name, false, error);
 }
 
 static int method_set_target(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -421,6 +439,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Probe", "tt", "a{sv}", method_probe, 0),
         SD_BUS_METHOD("Mount", "stts", "a{sv}", method_mount, 0),
         SD_BUS_METHOD("Unmount", "sb", "a{sv}", method_unmount, 0),
+        SD_BUS_METHOD("Eject", "s", "a{sv}", method_eject, 0),
         SD_BUS_METHOD("Adopt", "stt", "a{sv}", method_adopt, 0),
         SD_BUS_METHOD("SetTarget", "sb", "a{sv}", method_set_target, 0),
         SD_BUS_METHOD("Mountinfo", "", "h", method_mountinfo, 0),

@@ -51,13 +51,15 @@ static const char *ask_of(const char *method, const char *name)
                 return ask(method, "stts", name, NOWHERE, UINT64_C(1), "");
         if (streq(method, "Adopt"))
                 return ask(method, "stt", name, NOWHERE, UINT64_C(1));
+        if (streq(method, "Eject"))
+                return ask(method, "s", name);
         return ask(method, "sb", name, true);
 }
 
 static void test_names(void)
 {
         static char too_long[66];
-        static const char *const methods[] = { "Mount", "Adopt", "Unmount", "SetTarget" };
+        static const char *const methods[] = { "Mount", "Adopt", "Unmount", "Eject", "SetTarget" };
         static const char *const names[] = {
                 "",    ".",      "..",   "../x", "../config/data", "/data",    "a/b",   "data/",
                 ".x",  "-x",     "_x",   "a b",  "a\nb",           "\xc3\xa4", "data ", "*",
@@ -87,6 +89,10 @@ static void test_unknown(void)
         ASSERT_CONTAINS(ask_of("SetTarget", "absent"), "Error s NotMounted\n");
         ASSERT_CONTAINS(ask_of("Unmount", "data"), "Error s NotMounted\n");
         ASSERT_CONTAINS(ask_of("SetTarget", "data"), "Error s NotMounted\n");
+        ASSERT_CONTAINS(ask_of("Eject", "absent"), "Error s NoSuchVolume\n");
+        /* Of no disk that another test may have attached just now. */
+        test_write(served.config, "data.conf", "[Match]\nPartUUID=0-0\n[Mount]\nWhere=none\n");
+        ASSERT_CONTAINS(ask_of("Eject", "data"), "Error s DeviceAbsent\n");
         served_stop();
 }
 
@@ -171,6 +177,7 @@ static void test_signatures(void)
         ASSERT_CONTAINS(ask("Mount", "as", 2, "data", "x"), "error " SD_BUS_ERROR_INVALID_ARGS);
         ASSERT_CONTAINS(ask("Probe", "s", "data"), "error " SD_BUS_ERROR_INVALID_ARGS);
         ASSERT_CONTAINS(ask("Unmount", "su", "data", 1), "error " SD_BUS_ERROR_INVALID_ARGS);
+        ASSERT_CONTAINS(ask("Eject", "sb", "data", 1), "error " SD_BUS_ERROR_INVALID_ARGS);
         ASSERT_CONTAINS(ask("Adopt", "h", 0), "error " SD_BUS_ERROR_INVALID_ARGS);
         ASSERT_CONTAINS(ask("Format", "s", "data"), "error " SD_BUS_ERROR_UNKNOWN_METHOD);
         assert_at_rest();
