@@ -166,6 +166,8 @@ static int decide_unmounted(const PlanInput *in, Plan *p)
 {
         const Device *mounted = find_mounted(in);
 
+        if (in->eject)
+                return decide(p, VOLUME_UNMOUNTING, PLAN_EJECT, in->eject);
         if (mounted && !in->config_is_bad)
                 return decide_attempt(in, PLAN_ADOPT, mounted, p);
         if (in->n_fitting == 0)
@@ -189,9 +191,12 @@ static int decide_mounted(const PlanInput *in, Plan *p)
         if (!d)
                 return decide(p, VOLUME_LOST, PLAN_DETACH, NULL);
         /* mountd's record is enough for it: a mount that cannot be adopted can be unmounted. */
-        if (in->unmount_wanted)
+        if (in->unmount_wanted || in->eject)
                 return decide(p, VOLUME_UNMOUNTING,
-                              in->target_active ? PLAN_STOP_TARGET : PLAN_UNMOUNT, d);
+                              in->target_active ? PLAN_STOP_TARGET
+                              : in->eject       ? PLAN_EJECT
+                                                : PLAN_UNMOUNT,
+                              d);
         if (in->mount == PLAN_MOUNT_RECORDED)
                 return decide_attempt(in, PLAN_ADOPT, d, p);
         return decide(p, VOLUME_MOUNTED, in->target_active ? PLAN_NOTHING : PLAN_START_TARGET, d);

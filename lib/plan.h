@@ -16,7 +16,7 @@ typedef enum VolumeState {
         VOLUME_PROBING, /* at work */
         VOLUME_CHECKING,
         VOLUME_MOUNTING,
-        VOLUME_UNMOUNTING,
+        VOLUME_UNMOUNTING, /* or being ejected */
         VOLUME_MOUNTED,
         VOLUME_UNMOUNTED,   /* the device is there, and not mounted by intent */
         VOLUME_AMBIGUOUS,   /* more than one device fits */
@@ -53,6 +53,7 @@ typedef enum PlanAction {
         PLAN_MOUNT,        /* ->device */
         PLAN_ADOPT,        /* ->device: it is mounted on the target already */
         PLAN_UNMOUNT,      /* somebody asked for it, and what needs the mount is stopped */
+        PLAN_EJECT,        /* same; ->device: its disk, whether it is mounted or not */
         PLAN_DETACH,       /* lazily: the device is gone, the mount still there */
         PLAN_FORGET,       /* the mount is gone without us: tidy up after it */
         PLAN_START_TARGET, /* it is mounted: what needs it may start */
@@ -91,6 +92,7 @@ typedef struct PlanInput {
         const Device *mount_device; /* of the mount; NULL: it is gone */
         bool target_active;         /* wslbare@NAME.target is started, as far as we know */
         bool unmount_wanted;        /* somebody asked for it */
+        const Device *eject;        /* to be ejected: somebody asked for it, NULL nobody */
         bool mount_wanted; /* somebody asked for it, and the device was not replugged since: as
                               Auto=yes */
         bool held_back;    /* unmounted by intent or by somebody else, and not replugged since */

@@ -85,9 +85,10 @@ typedef struct Options {
         unsigned n; /* given */
 } Options;
 
-static int read_option(sd_bus_message *m, const char *key, bool allow_lazy, Options *ret,
+static int read_option(sd_bus_message *m, const char *key, VolumeVerb verb, Options *ret,
                        sd_bus_error *error)
 {
+        bool allow_lazy = verb == VERB_UNMOUNT;
         bool *field = streq(key, "no_block")             ? &ret->no_block
                       : allow_lazy && streq(key, "lazy") ? &ret->lazy
                                                          : NULL;
@@ -105,7 +106,7 @@ static int read_option(sd_bus_message *m, const char *key, bool allow_lazy, Opti
         return 0;
 }
 
-static int read_options(sd_bus_message *m, bool allow_lazy, Options *ret, sd_bus_error *error)
+static int read_options(sd_bus_message *m, VolumeVerb verb, Options *ret, sd_bus_error *error)
 {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
@@ -120,7 +121,7 @@ static int read_options(sd_bus_message *m, bool allow_lazy, Options *ret, sd_bus
                                                 "An option is given twice");
                 r = sd_bus_message_read(m, "s", &key);
                 if (r >= 0)
-                        r = read_option(m, key, allow_lazy, ret, error);
+                        r = read_option(m, key, verb, ret, error);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
@@ -142,17 +143,17 @@ static void on_done(const char *error_name, const char *message, void *userdata)
         }
 }
 
-static int request(sd_bus_message *m, Manager *manager, bool mount, sd_bus_error *error)
+static int request(sd_bus_message *m, Manager *manager, VolumeVerb verb, sd_bus_error *error)
 {
         _cleanup_(volume_refusal_done) VolumeRefusal why = { 0 };
         Volume *v = find_by_path(manager, sd_bus_message_get_path(m));
-        VolumeRequest q = { .mount = mount };
+        VolumeRequest q = { .verb = verb };
         Options options = { 0 };
         int r;
 
         if (!v)
                 return bus_error(error, "NoSuchVolume", "The volume is not configured any more");
-        r = read_options(m, !mount, &options, error);
+        r = read_options(m, verb, &options, error);
         if (r < 0)
                 return r;
         q.lazy = options.lazy;
@@ -170,40 +171,42 @@ static int request(sd_bus_message *m, Manager *manager, bool mount, sd_bus_error
 
 static int do_mount(sd_bus_message *m, Manager *manager, sd_bus_error *error)
 {
-        return request(m, manager, true, error);
+        return request(m, manager, VERB_MOUNT, error);
 }
 
 static int do_unmount(sd_bus_message *m, Manager *manager, sd_bus_error *error)
 {
-        return request(m, manager, false, error);
+        return request(m, manager, VERB_UNMOUNT, error);
 }
 
-/* What is refused anyway need not wait at the gate, where its message would be kept. */
-static int check_options(sd_bus_message *m, bool mount, sd_bus_error *error)
+static int do_eject(sd_bus_message *m, Manager *manager, sd_bus_error *error)
+{
+        return request(m, manager, VERB_EJECT, error);
+}
+
+static int enter(sd_bus_message *m, const Volume *v, VolumeVerb verb, const char *action,
+                 GateMethod method, sd_bus_error *error)
 {
         Options options = { 0 };
+        /* What is refused anyway need not wait at the gate, where its message would be kept. */
+        int r = read_options(m, verb, &options, error);
 
-        return read_options(m, !mount, &options, error);
+        return r < 0 ? r : gate_enter(m, v->manager, action, v->config->name, method, error);
 }
 
 static int method_mount(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Volume *v = userdata;
-        int r = check_options(m, true, error);
-
-        if (r < 0)
-                return r;
-        return gate_enter(m, v->manager, ACTION_MOUNT, v->config->name, do_mount, error);
+        return enter(m, userdata, VERB_MOUNT, ACTION_MOUNT, do_mount, error);
 }
 
 static int method_unmount(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Volume *v = userdata;
-        int r = check_options(m, false, error);
+        return enter(m, userdata, VERB_UNMOUNT, ACTION_UNMOUNT, do_unmount, error);
+}
 
-        if (r < 0)
-                return r;
-        return gate_enter(m, v->manager, ACTION_UNMOUNT, v->config->name, do_unmount, error);
+static int method_eject(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return enter(m, userdata, VERB_EJECT, ACTION_UNMOUNT, do_eject, error);
 }
 
 #define VIEW(field) offsetof(Volume, view.field)
@@ -216,6 +219,8 @@ const sd_bus_vtable bus_volume_vtable[] = {
                                 method_mount, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unmount", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 method_unmount, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Eject", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_eject, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", NULL, VIEW(name), CONST),
         SD_BUS_PROPERTY("ConfigPath", "s", NULL, VIEW(config_path), CHANGES),
         SD_BUS_PROPERTY("State", "s", NULL, VIEW(state), CHANGES),

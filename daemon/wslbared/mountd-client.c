@@ -179,6 +179,8 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 return read_flag(m, &r->read_only);
         if (streq(key, "Stale"))
                 return read_flag(m, &r->stale);
+        if (streq(key, "Removed"))
+                return read_flag(m, &r->removed);
         return sd_bus_message_skip(m, "v");
 }
 
@@ -322,6 +324,17 @@ int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCa
 
         if (r >= 0)
                 r = sd_bus_message_append(m, "sb", name, lazy);
+        return r < 0 ? r : send_call(c, m, CALL_TIMEOUT_USEC, callback, userdata, ret);
+}
+
+int mountd_client_eject(MountdClient *c, const char *name, MountdCallback callback, void *userdata,
+                        MountdCall **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = new_message(c, "Eject", &m);
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", name);
         return r < 0 ? r : send_call(c, m, CALL_TIMEOUT_USEC, callback, userdata, ret);
 }
 

@@ -35,6 +35,7 @@ typedef struct MountdResult {
         int32_t mount_id;
         bool read_only;
         bool stale;            /* what was mounted is not what the file asks for by now */
+        bool removed;          /* the kernel let go of what was ejected */
         MountdHolder *holders; /* who keeps it busy */
         size_t n_holders;
 } MountdResult;
@@ -82,6 +83,8 @@ int mountd_client_adopt(MountdClient *c, const char *name, dev_t devnum, uint64_
                         MountdCallback callback, void *userdata, MountdCall **ret);
 int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCallback callback,
                           void *userdata, MountdCall **ret);
+int mountd_client_eject(MountdClient *c, const char *name, MountdCallback callback, void *userdata,
+                        MountdCall **ret);
 int mountd_client_set_target(MountdClient *c, const char *name, bool active,
                              MountdCallback callback, void *userdata, MountdCall **ret);
 

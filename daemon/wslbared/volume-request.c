@@ -52,11 +52,17 @@ static const char *error_of_state(const Volume *v)
         return NULL;
 }
 
+static int refuse_ambiguous(const Volume *v, VolumeRefusal *why)
+{
+        return refuse(why, "Ambiguous",
+                      strdup(v->failure_message ? v->failure_message : v->config->name));
+}
+
 static int check_mount(const Volume *v, VolumeRefusal *why)
 {
         const char *name = v->config->name;
 
-        if (v->unmount_wanted)
+        if (v->unmount_wanted || v->eject_devnum != 0)
                 return refuse(why, "InProgress", text_format("%s is being unmounted", name));
         if (v->state == VOLUME_MOUNTED)
                 return refuse(why, "AlreadyMounted",
@@ -71,27 +77,68 @@ static int check_mount(const Volume *v, VolumeRefusal *why)
                 return refuse(why, "DeviceAbsent",
                               text_format("The device of %s is not there", name));
         if (v->state == VOLUME_AMBIGUOUS)
-                return refuse(why, "Ambiguous",
-                              strdup(v->failure_message ? v->failure_message : name));
+                return refuse_ambiguous(v, why);
         return 0;
 }
 
 static bool is_asked_to_mount(const Volume *v)
 {
         for (size_t i = 0; i < v->n_requests; i++)
-                if (v->requests[i].mount)
+                if (v->requests[i].verb == VERB_MOUNT)
                         return true;
         return false;
 }
 
-static int check_unmount(const Volume *v, VolumeRefusal *why)
+static int check_not_mounting(const Volume *v, VolumeRefusal *why)
 {
         if (v->state == VOLUME_MOUNTING || is_asked_to_mount(v))
                 return refuse(why, "InProgress",
                               text_format("%s is being mounted", v->config->name));
+        return 0;
+}
+
+static int check_unmount(const Volume *v, VolumeRefusal *why)
+{
+        int r = check_not_mounting(v, why);
+
+        if (r < 0)
+                return r;
+        if (v->eject_devnum != 0)
+                return refuse(why, "InProgress",
+                              text_format("%s is being ejected", v->config->name));
         if (!v->mount)
                 return refuse(why, "NotMounted", text_format("%s is not mounted", v->config->name));
         return 0;
+}
+
+static int check_eject(const Volume *v, VolumeRefusal *why)
+{
+        int r = check_not_mounting(v, why);
+
+        if (r < 0 || v->eject_devnum != 0)
+                return r;
+        if (v->unmount_wanted)
+                return refuse(why, "InProgress",
+                              text_format("%s is being unmounted", v->config->name));
+        if (v->state == VOLUME_AMBIGUOUS)
+                return refuse_ambiguous(v, why);
+        if (!volume_current_device(v))
+                return refuse(why, "DeviceAbsent",
+                              text_format("The device of %s is not there", v->config->name));
+        return 0;
+}
+
+static int check(const Volume *v, VolumeVerb verb, VolumeRefusal *why)
+{
+        switch (verb) {
+        case VERB_MOUNT:
+                return check_mount(v, why);
+        case VERB_UNMOUNT:
+                return check_unmount(v, why);
+        case VERB_EJECT:
+                return check_eject(v, why);
+        }
+        return -EINVAL;
 }
 
 static int enqueue(Volume *v, const VolumeRequest *q)
@@ -129,18 +176,42 @@ static void want_unmount(Volume *v, bool lazy)
         v->wanted_devnum = 0;
 }
 
+static void want_eject(Volume *v)
+{
+        const Device *d = volume_current_device(v);
+
+        if (v->eject_devnum != 0)
+                return; /* it is at work: joined */
+        v->eject_devnum = d->devnum;
+        v->eject_diskseq = d->diskseq;
+        v->unmount_error = NULL;
+        v->wanted_devnum = 0;
+}
+
+static void want(Volume *v, const VolumeRequest *q)
+{
+        switch (q->verb) {
+        case VERB_MOUNT:
+                want_mount(v);
+                break;
+        case VERB_UNMOUNT:
+                want_unmount(v, q->lazy);
+                break;
+        case VERB_EJECT:
+                want_eject(v);
+                break;
+        }
+}
+
 int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why)
 {
-        int r = q->mount ? check_mount(v, why) : check_unmount(v, why);
+        int r = check(v, q->verb, why);
 
         if (r >= 0)
                 r = enqueue(v, q);
         if (r < 0)
                 return r;
-        if (q->mount)
-                want_mount(v);
-        else
-                want_unmount(v, q->lazy);
+        want(v, q);
         v->dirty = true;
         manager_wake(v->manager);
         return 0;
@@ -150,11 +221,10 @@ int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why)
 static bool is_over(const Volume *v, const VolumeRequest *q, const char **ret_error,
                     const char **ret_message)
 {
-        *ret_error = *ret_message = NULL;
-        if (!q->mount) {
+        if (q->verb != VERB_MOUNT) {
                 *ret_error = v->unmount_error;
                 *ret_message = v->unmount_message;
-                return !v->unmount_wanted;
+                return q->verb == VERB_EJECT ? v->eject_devnum == 0 : !v->unmount_wanted;
         }
         *ret_error = error_of_state(v);
         *ret_message = v->failure_message;

@@ -360,19 +360,56 @@ static void take_unmount(Volume *v)
         set_holders(v, NULL);
 }
 
-/* It stays mounted, and what needs it is started again. */
+/* What is mounted yet stays mounted, and what needs it is started again. */
 static void fail_unmount(Volume *v, MountdResult *r)
 {
-        static const char *const known[] = { "Busy", "NotMounted", "TimedOut", NULL };
+        static const char *const known[] = { "Ambiguous",    "Busy",       "ConfigInvalid",
+                                             "DeviceAbsent", "NotMounted", "NotSupported",
+                                             "TimedOut",     NULL };
         const LogContext about = { v->config->name, v->device };
 
-        log_full(LOG_WARNING, r->errnum, &about, "%s: cannot unmount it: %s", v->config->name,
-                 r->message ? r->message : r->error);
+        log_full(LOG_WARNING, r->errnum, &about, "%s: cannot %s it: %s", v->config->name,
+                 v->eject_devnum ? "eject" : "unmount", r->message ? r->message : r->error);
         v->unmount_wanted = false;
+        v->eject_devnum = 0;
         v->unmount_error = find_error(r->error, known);
         free(v->unmount_message);
         v->unmount_message = TAKE_PTR(r->message);
         set_holders(v, r);
+}
+
+/* Once it is unmounted it stays so, also where the disk cannot be taken away after all. */
+static void take_eject(Volume *v, MountdResult *r)
+{
+        const LogContext about = { v->config->name, v->device };
+
+        if (!r->error || r->step == STEP_EJECT) {
+                take_unmount(v);
+                v->held_devnum = v->eject_devnum;
+                v->held_diskseq = v->eject_diskseq;
+                volume_start_afresh(v);
+        }
+        if (r->error) {
+                fail_unmount(v, r);
+                return;
+        }
+        v->eject_devnum = 0;
+        log_full(LOG_INFO, 0, &about, "%s is ejected; its disk may be detached now%s",
+                 v->config->name, r->removed ? "" : " (nothing had to be removed for that)");
+}
+
+/* An unplugged disk is not to be ejected any more, nor is the next one. */
+static void lose_eject(Volume *v)
+{
+        MountdResult gone = {
+                .error = (char *)"DeviceAbsent",
+                .errnum = ENODEV,
+                .message =
+                        text_format("The device of %s went before it was ejected", v->config->name),
+        };
+
+        fail_unmount(v, &gone);
+        free(gone.message);
 }
 
 /* Tidying up after a mount that is gone failed: there is nothing left to do that a person could not
@@ -412,6 +449,9 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                         fail_unmount(v, r);
                 else
                         take_unmount(v);
+                break;
+        case PLAN_EJECT:
+                take_eject(v, r);
                 break;
         case PLAN_DETACH:
         case PLAN_FORGET:
@@ -476,6 +516,8 @@ static int act(Volume *v, const Plan *p)
         case PLAN_UNMOUNT:
                 return mountd_client_unmount(c, v->config->name, v->unmount_lazily, on_answer, v,
                                              &v->call);
+        case PLAN_EJECT:
+                return mountd_client_eject(c, v->config->name, on_answer, v, &v->call);
         case PLAN_START_TARGET:
         case PLAN_STOP_TARGET:
                 return mountd_client_set_target(c, v->config->name, p->action == PLAN_START_TARGET,
@@ -539,13 +581,28 @@ static PlanPast past_with(Volume *v, const Device *d)
         return v->past.attempts > 0 ? PLAN_PAST_DUE : PLAN_PAST_NONE;
 }
 
-static const Device *device_of_mount(const Volume *v)
+static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
 {
-        const Seen *s = v->mount ? devices_find_same(manager_devices(v->manager), v->mount->devnum,
-                                                     v->mount->diskseq)
-                                 : NULL;
+        const Seen *s = devices_find_same(manager_devices(v->manager), devnum, diskseq);
 
         return s ? s->device : NULL;
+}
+
+static const Device *device_of_mount(const Volume *v)
+{
+        return v->mount ? find_same(v, v->mount->devnum, v->mount->diskseq) : NULL;
+}
+
+static const Device *device_to_eject(Volume *v)
+{
+        const Device *d;
+
+        if (v->eject_devnum == 0)
+                return NULL;
+        d = find_same(v, v->eject_devnum, v->eject_diskseq);
+        if (!d)
+                lose_eject(v);
+        return d;
 }
 
 /* An anonymous number (tmpfs, btrfs) says nothing of disks. */
@@ -584,7 +641,8 @@ static void look_after_gone(Volume *v, PlanInput *in)
         v->is_kept = false;
         if (in->mount != PLAN_MOUNT_GONE || !in->mount_device)
                 return;
-        v->is_kept = !in->unmount_wanted && !in->held_back && (was_kept || volume_keeps(v));
+        v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back &&
+                     (was_kept || volume_keeps(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
         if (!was_kept)
                 volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);
@@ -601,6 +659,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
                 .mount_device = device_of_mount(v),
                 .target_active = v->target_active,
                 .unmount_wanted = v->unmount_wanted,
+                .eject = device_to_eject(v),
         };
         const Device *focus;
 

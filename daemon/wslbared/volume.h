@@ -54,9 +54,15 @@ typedef struct VolumeFailure {
  * it is done. */
 typedef void (*VolumeDone)(const char *error, const char *message, void *userdata);
 
+typedef enum VolumeVerb {
+        VERB_UNMOUNT,
+        VERB_MOUNT,
+        VERB_EJECT,
+} VolumeVerb;
+
 typedef struct VolumeRequest {
-        bool mount; /* else unmount */
-        bool lazy;
+        VolumeVerb verb;
+        bool lazy;       /* with VERB_UNMOUNT */
         VolumeDone done; /* NULL: nobody waits */
         void *userdata;
 } VolumeRequest;
@@ -94,7 +100,10 @@ typedef struct Volume {
         size_t n_requests;
         bool unmount_wanted;
         bool unmount_lazily;
-        const char *unmount_error; /* how the latest unmounting failed, NULL it did not */
+        dev_t eject_devnum; /* to be ejected, this incarnation; 0: none */
+        uint64_t eject_diskseq;
+        const char *unmount_error; /* how the latest unmounting or ejecting failed, NULL it did not
+                                    */
         char *unmount_message;
         dev_t wanted_devnum; /* to be mounted although Auto=no, this incarnation */
         uint64_t wanted_diskseq;

@@ -209,6 +209,7 @@ static int append_success(FakeMountd *f, const FakeCall *c, sd_bus_message *m)
         case FAKE_MOUNT:
                 return append_mount(do_mount(f, c, target), c, m);
         case FAKE_UNMOUNT:
+        case FAKE_EJECT:
                 fake_mountd_unmount(f, target);
                 return 0;
         case FAKE_ADOPT:
@@ -281,10 +282,22 @@ void fake_mountd_release(FakeMountd *f)
         f->n_held = 0;
 }
 
+/* An ejection that fails at that step has unmounted it before. */
+static void fail_eject(FakeMountd *f, const FakeCall *c, const FakeAnswer *a)
+{
+        _cleanup_free_ char *target = NULL;
+
+        if (c->method != FAKE_EJECT || !a->step || !streq(a->step, "eject"))
+                return;
+        target = must_have(text_format("%s/%s", f->root, c->name));
+        fake_mountd_unmount(f, target);
+}
+
 static int answer_call(FakeMountd *f, FakeCall *c, sd_bus_message *call)
 {
         const FakeAnswer a = take_answer(f, c->method);
 
+        fail_eject(f, c, &a);
         switch (a.kind) {
         case FAKE_SUCCESS:
         case FAKE_FAILURE:
@@ -357,6 +370,14 @@ static int method_unmount(sd_bus_message *m, void *userdata, sd_bus_error *error
         return answer_call(userdata, c, m);
 }
 
+static int method_eject(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name;
+
+        must(sd_bus_message_read(m, "s", &name));
+        return answer_call(userdata, note(userdata, FAKE_EJECT, name), m);
+}
+
 static int method_adopt(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         const char *name;
@@ -427,9 +448,10 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 const char *member;
                 sd_bus_message_handler_t method;
         } methods[] = {
-                { "Probe", method_probe },         { "Mount", method_mount },
-                { "Unmount", method_unmount },     { "Adopt", method_adopt },
-                { "Mountinfo", method_mountinfo }, { "SetTarget", method_set_target },
+                { "Probe", method_probe },          { "Mount", method_mount },
+                { "Unmount", method_unmount },      { "Adopt", method_adopt },
+                { "Eject", method_eject },          { "Mountinfo", method_mountinfo },
+                { "SetTarget", method_set_target },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(methods); i++)

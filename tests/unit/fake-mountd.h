@@ -17,6 +17,7 @@ typedef enum FakeMethod {
         FAKE_PROBE,
         FAKE_MOUNT,
         FAKE_UNMOUNT,
+        FAKE_EJECT,
         FAKE_ADOPT,
         FAKE_TARGET, /* only for fake_mountd_answer(): it follows each mount and unmount, and is
                         counted by itself */

@@ -225,9 +225,9 @@ static void on_done(const char *error, const char *message, void *userdata)
         *ret = error ? error : "";
 }
 
-bool scene_request(Scene *s, const char *name, bool mount, const char **ret)
+bool scene_request(Scene *s, const char *name, VolumeVerb verb, const char **ret)
 {
-        const VolumeRequest q = { .mount = mount, .done = on_done, .userdata = ret };
+        const VolumeRequest q = { .verb = verb, .done = on_done, .userdata = ret };
         VolumeRefusal why = { 0 };
         int r;
 

@@ -69,9 +69,10 @@ void scene_event(Scene *s, unsigned n, uint64_t seqnum, Device *device);
 
 /* Fails where there is none. */
 Volume *scene_volume(const Scene *s, const char *name);
-/* Asks for a mount, or an unmount. *RET, which must live until the end, becomes what the answer is:
+/* Asks for a mount, an unmount or an eject. *RET, which must live until the end, becomes what the
+ * answer is:
  * "" done, the error's name, NULL none yet. False: refused, with the error in *RET. */
-bool scene_request(Scene *s, const char *name, bool mount, const char **ret);
+bool scene_request(Scene *s, const char *name, VolumeVerb verb, const char **ret);
 /* As an event of mountinfo, which a memfd cannot give, would: has all volumes looked at again. */
 void scene_look_again(Scene *s);
 /* Makes the timer that NAME waits for expire. */

@@ -231,10 +231,10 @@ static void test_gate(void)
         World w;
 
         world_open(&w);
-        ASSERT(for_each_method(&w, check_denied) >= 7); /* no polkit */
+        ASSERT(for_each_method(&w, check_denied) >= 8); /* no polkit */
         w.polkit = 0;
         for_each_method(&w, check_denied);
-        ASSERT_EQ(w.asked, 2 * 4); /* what changes something: Reload, Rescan, Mount, Unmount */
+        ASSERT_EQ(w.asked, 2 * 5); /* Reload, Rescan, Mount, Unmount, Eject */
         w.polkit = 1;
         for_each_method(&w, check_passed);
         world_close(&w);
@@ -262,6 +262,7 @@ static void test_actions(void)
                 { MANAGER_INTERFACE, "Rescan", ACTION_MANAGE },
                 { VOLUME_INTERFACE, "Mount", ACTION_MOUNT },
                 { VOLUME_INTERFACE, "Unmount", ACTION_UNMOUNT },
+                { VOLUME_INTERFACE, "Eject", ACTION_UNMOUNT },
         };
         World w;
 
@@ -302,6 +303,9 @@ static void test_errors(void)
                 { "known to both", "Mount", "no_block", BUS_ERROR_PREFIX "DeviceAbsent" },
                 { "unknown", "Mount", "lazy", SD_BUS_ERROR_INVALID_ARGS },
                 { "unknown", "Unmount", "lazy ", SD_BUS_ERROR_INVALID_ARGS },
+                { "absent", "Eject", NULL, BUS_ERROR_PREFIX "DeviceAbsent" },
+                { "known", "Eject", "no_block", BUS_ERROR_PREFIX "DeviceAbsent" },
+                { "unknown", "Eject", "lazy", SD_BUS_ERROR_INVALID_ARGS },
         };
         World w;
 

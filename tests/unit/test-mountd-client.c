@@ -227,7 +227,12 @@ static void test_requests(void)
                 ASSERT_EQ(fake_mountd_last(o->mountd)->method, FAKE_UNMOUNT);
                 ASSERT_EQ(fake_mountd_last(o->mountd)->lazy, lazy);
         }
-        ASSERT_EQ(o->n_answers, 5);
+
+        ASSERT(mountd_client_eject(o->client, "data", on_answer, &slots[0], &o->calls[0]) >= 0);
+        settle(o);
+        ASSERT_EQ(fake_mountd_last(o->mountd)->method, FAKE_EJECT);
+        ASSERT_STR(fake_mountd_last(o->mountd)->name, "data");
+        ASSERT_EQ(o->n_answers, 6);
 }
 
 static void test_many_at_once(void)

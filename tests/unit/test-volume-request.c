@@ -23,23 +23,28 @@ static void start_with_device(Scene *s, const char *extra)
         scene_settle(s);
 }
 
-static const char *ask(Scene *s, bool mount)
+static const char *ask(Scene *s, VolumeVerb verb)
 {
         const char *answer;
 
-        (void)scene_request(s, "data", mount, &answer);
+        (void)scene_request(s, "data", verb, &answer);
         scene_settle(s);
         return answer;
 }
 
 static const char *ask_mount(Scene *s)
 {
-        return ask(s, true);
+        return ask(s, VERB_MOUNT);
 }
 
 static const char *ask_unmount(Scene *s)
 {
-        return ask(s, false);
+        return ask(s, VERB_UNMOUNT);
+}
+
+static const char *ask_eject(Scene *s)
+{
+        return ask(s, VERB_EJECT);
 }
 
 /* Refusals. */
@@ -120,35 +125,34 @@ static void make_occupied(Scene *s)
 static const struct {
         const char *row;
         void (*make)(Scene *s);
-        const char *mount;   /* the answer to each, "" is done, NULL: it waits */
-        const char *unmount; /* the same */
+        const char *answers[3]; /* to each VolumeVerb, "" is done, NULL: it waits */
 } answers[] = {
-        { "absent", make_absent, "DeviceAbsent", "NotMounted" },
-        { "ambiguous", make_ambiguous, "Ambiguous", "NotMounted" },
-        { "mounted", make_mounted, "AlreadyMounted", "" },
-        { "bad file", make_bad, "ConfigInvalid", "NotMounted" },
-        { "bad file of what is mounted", make_bad_while_mounted, "AlreadyMounted", "" },
-        { "Where=none", make_where_none, "NotSupported", "NotMounted" },
-        { "Auto=no", make_manual, "", "NotMounted" },
-        { "lost", make_lost, "DeviceAbsent", NULL },
-        { "mounting", make_mounting, NULL, "InProgress" },
-        { "swap", make_swap, "NotSupported", "NotMounted" },
-        { "target occupied", make_occupied, "MountFailed", "NotMounted" },
+        { "absent", make_absent, { "NotMounted", "DeviceAbsent", "DeviceAbsent" } },
+        { "ambiguous", make_ambiguous, { "NotMounted", "Ambiguous", "Ambiguous" } },
+        { "mounted", make_mounted, { "", "AlreadyMounted", "" } },
+        { "bad file", make_bad, { "NotMounted", "ConfigInvalid", "" } },
+        { "bad file of what is mounted", make_bad_while_mounted, { "", "AlreadyMounted", "" } },
+        { "Where=none", make_where_none, { "NotMounted", "NotSupported", "" } },
+        { "Auto=no", make_manual, { "NotMounted", "", "" } },
+        { "lost", make_lost, { NULL, "DeviceAbsent", "DeviceAbsent" } },
+        { "mounting", make_mounting, { "InProgress", NULL, "InProgress" } },
+        { "swap", make_swap, { "NotMounted", "NotSupported", "" } },
+        { "target occupied", make_occupied, { "NotMounted", "MountFailed", "" } },
 };
 
 static void test_answers(void)
 {
         for (size_t i = 0; i < ELEMENTSOF(answers); i++)
-                for (unsigned mount = 0; mount < 2; mount++) {
+                for (unsigned verb = 0; verb < 3; verb++) {
                         const char *answer; /* may be given as late as at the scene's end */
                         _cleanup_(scene_freep) Scene *s = scene_new();
 
                         test_row(answers[i].row);
                         answers[i].make(s);
                         scene_settle(s);
-                        (void)scene_request(s, "data", mount, &answer);
+                        (void)scene_request(s, "data", (VolumeVerb)verb, &answer);
                         scene_settle(s);
-                        ASSERT_STR(answer, mount ? answers[i].mount : answers[i].unmount);
+                        ASSERT_STR(answer, answers[i].answers[verb]);
                 }
 }
 
@@ -217,7 +221,7 @@ static void test_asked_for_while_probing(void)
                 scene_plug(s, 1, 7, NULL);
                 scene_settle(s);
                 ASSERT_STATE(s, "data", "probing");
-                ASSERT(scene_request(s, "data", true, &answer));
+                ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
                 scene_settle(s);
                 ASSERT_STR(answer, NULL);
                 fake_mountd_release(s->mountd);
@@ -282,7 +286,7 @@ static void test_put_off_is_waited_for(void)
 
         fake_mountd_answer(s->mountd, FAKE_MOUNT, in_progress);
         start_with_device(s, "Auto=no\n");
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_settle(s);
         ASSERT_STR(answer, NULL);
         scene_hasten(s, "data");
@@ -296,7 +300,7 @@ static void test_unplugged_while_asked_to_mount(void)
 
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
         start_with_device(s, "Auto=no\n");
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_settle(s);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -317,10 +321,10 @@ static void test_mounts_join(void)
 
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
         start_with_device(s, "Auto=no\n");
-        ASSERT(scene_request(s, "data", true, &first));
-        ASSERT(scene_request(s, "data", true, &second)); /* before anything was done */
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &first));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &second)); /* before anything was done */
         scene_settle(s);
-        ASSERT(scene_request(s, "data", true, &third)); /* at work */
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &third)); /* at work */
         scene_settle(s);
         ASSERT(!first && !second && !third);
         fake_mountd_release(s->mountd);
@@ -338,7 +342,7 @@ static void test_mount_joins_the_automatic_one(void)
         const char *answer;
 
         make_mounting(s);
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_settle(s);
         ASSERT_STR(answer, NULL);
         fake_mountd_release(s->mountd);
@@ -354,9 +358,9 @@ static void test_unmounts_join(void)
 
         start_with_device(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
-        ASSERT(scene_request(s, "data", false, &first));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &first));
         scene_settle(s);
-        ASSERT(scene_request(s, "data", false, &second));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &second));
         scene_settle(s);
         ASSERT(!first && !second);
         fake_mountd_release(s->mountd);
@@ -373,12 +377,12 @@ static void test_opposites_refuse_each_other(void)
         const char *first, *second;
 
         start_with_device(s, "Auto=no\n");
-        ASSERT(scene_request(s, "data", true, &first)); /* nothing done yet */
-        ASSERT(!scene_request(s, "data", false, &second));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &first)); /* nothing done yet */
+        ASSERT(!scene_request(s, "data", VERB_UNMOUNT, &second));
         ASSERT_STR(second, "InProgress");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
         scene_settle(s);
-        ASSERT(!scene_request(s, "data", false, &second));
+        ASSERT(!scene_request(s, "data", VERB_UNMOUNT, &second));
         ASSERT_STR(second, "InProgress");
         fake_mountd_release(s->mountd);
         scene_settle(s);
@@ -386,9 +390,9 @@ static void test_opposites_refuse_each_other(void)
 
         fake_mountd_answer(s->mountd, FAKE_TARGET, held);
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
-        ASSERT(scene_request(s, "data", false, &first));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &first));
         for (unsigned i = 0; i < 3; i++) { /* asked, stopping the target, unmounting */
-                ASSERT(!scene_request(s, "data", true, &second));
+                ASSERT(!scene_request(s, "data", VERB_MOUNT, &second));
                 ASSERT_STR(second, "InProgress");
                 if (i == 2)
                         fake_mountd_release(s->mountd);
@@ -412,7 +416,7 @@ static void test_unmount(void)
         start_with_device(s, "");
         fake_mountd_answer(s->mountd, FAKE_TARGET, held);
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
-        ASSERT(scene_request(s, "data", false, &answer));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
         scene_settle(s);
         ASSERT_STATE(s, "data", "unmounting");
         ASSERT_EQ(fake_mountd_count_stopped(s->mountd), 1);
@@ -535,7 +539,7 @@ static void test_unmount_put_off(void)
 
         start_with_device(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, in_progress);
-        ASSERT(scene_request(s, "data", false, &answer));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
         scene_settle(s);
         ASSERT_STR(answer, NULL);
         ASSERT_STATE(s, "data", "unmounting");
@@ -551,7 +555,7 @@ static void test_unplugged_while_asked_to_unmount(void)
 
         start_with_device(s, "");
         fake_mountd_answer(s->mountd, FAKE_TARGET, held);
-        ASSERT(scene_request(s, "data", false, &answer));
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
         scene_settle(s);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -563,6 +567,174 @@ static void test_unplugged_while_asked_to_unmount(void)
         scene_plug(s, 1, 8, UUID_A);
         scene_settle(s);
         ASSERT_STATE(s, "data", "mounted");
+}
+
+/* Eject. */
+
+static void test_eject(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *first, *second;
+
+        start_with_device(s, "");
+        fake_mountd_answer(s->mountd, FAKE_EJECT, held);
+        ASSERT(scene_request(s, "data", VERB_EJECT, &first));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounting");
+        ASSERT_EQ(fake_mountd_count_stopped(s->mountd), 1);
+        ASSERT(scene_request(s, "data", VERB_EJECT, &second)); /* joins */
+        scene_settle(s);
+        ASSERT_STR(first, NULL);
+        ASSERT_STR(second, NULL);
+        /* The kernel says that it is gone before mountd does. */
+        scene_unplug(s, 1);
+        scene_settle(s);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STR(first, "");
+        ASSERT_STR(second, "");
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_EQ(fake_mountd_count(s->mountd, FAKE_EJECT), 1);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+/* Where nothing was to be removed the device stays, and what is done stays so. */
+static void test_eject_of_what_stays(void)
+{
+        for (unsigned mounted = 0; mounted < 2; mounted++) {
+                const FakeAnswer failed = { FAKE_FAILURE, "MountFailed", "mount", EIO, "So", NULL };
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                if (!mounted)
+                        fake_mountd_answer(s->mountd, FAKE_MOUNT, failed);
+                start_with_device(s, "");
+                ASSERT_STATE(s, "data", mounted ? "mounted" : "failed");
+                ASSERT_STR(ask_eject(s), "");
+                scene_look_again(s);
+                ASSERT_STATE(s, "data", "unmounted");
+                ASSERT_EQ(scene_volume(s, "data")->past.retry_usec, 0);
+                ASSERT_EQ(fake_mountd_count_stopped(s->mountd), mounted);
+                ASSERT_STR(ask_eject(s), ""); /* again is no failure */
+                ASSERT_STR(ask_mount(s), "");
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static int write_eject_busy(sd_bus_message *m)
+{
+        return sd_bus_message_append(m, "a{sv}", 4, "Error", "s", "Busy", "Step", "s", "eject",
+                                     "Message", "s", "It is held", "Holders", "a(us)", 1,
+                                     UINT32_C(42), "bash");
+}
+
+static void test_eject_fails(void)
+{
+        static const struct {
+                const char *row;
+                FakeAnswer answer;
+                const char *error;
+                const char *state;
+                unsigned started;
+        } rows[] = {
+                { "used by more",
+                  { FAKE_FAILURE, "Busy", "unmount", EBUSY, "It is", NULL },
+                  "Busy",
+                  "mounted",
+                  2 },
+                { "held when unmounted",
+                  { .kind = FAKE_GARBAGE, .step = "eject", .write = write_eject_busy },
+                  "Busy",
+                  "unmounted",
+                  1 },
+                { "died when unmounted",
+                  { FAKE_FAILURE, "TimedOut", "eject", ETIMEDOUT, "So", NULL },
+                  "TimedOut",
+                  "unmounted",
+                  1 },
+                { "device mapper",
+                  { FAKE_FAILURE, "NotSupported", "unmount", EOPNOTSUPP, "It is", NULL },
+                  "NotSupported",
+                  "mounted",
+                  2 },
+                { "not known",
+                  { FAKE_FAILURE, "X", "unmount", EIO, "So", NULL },
+                  "MountFailed",
+                  "mounted",
+                  2 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                test_row(rows[i].row);
+                start_with_device(s, "");
+                fake_mountd_answer(s->mountd, FAKE_EJECT, rows[i].answer);
+                ASSERT_STR(ask_eject(s), rows[i].error);
+                scene_look_again(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_EQ(fake_mountd_count_started(s->mountd), rows[i].started);
+                ASSERT_EQ(scene_volume(s, "data")->view.n_holders, rows[i].answer.write ? 1 : 0);
+                ASSERT_EQ(fake_mountd_count(s->mountd, FAKE_EJECT), 1); /* it was one attempt */
+                ASSERT_STR(ask_eject(s), "");
+                ASSERT_STATE(s, "data", "unmounted");
+                ASSERT_EQ(scene_volume(s, "data")->view.n_holders, 0);
+        }
+}
+
+static void test_eject_refuses_and_is_refused(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *eject, *unmount, *other;
+
+        start_with_device(s, "");
+        fake_mountd_answer(s->mountd, FAKE_EJECT, held);
+        ASSERT(scene_request(s, "data", VERB_EJECT, &eject));
+        for (unsigned i = 0; i < 3; i++) { /* asked, stopping the target, ejecting */
+                ASSERT(!scene_request(s, "data", VERB_UNMOUNT, &other));
+                ASSERT_STR(other, "InProgress");
+                ASSERT(!scene_request(s, "data", VERB_MOUNT, &other));
+                ASSERT_STR(other, "InProgress");
+                scene_settle(s);
+        }
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STR(eject, "");
+        ASSERT_STR(ask_mount(s), "");
+
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &unmount));
+        ASSERT(!scene_request(s, "data", VERB_EJECT, &other));
+        ASSERT_STR(other, "InProgress");
+        scene_settle(s);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STR(unmount, "");
+}
+
+/* The wish is of one incarnation of the device, and of none that comes later. */
+static void test_replugged_while_asked_to_eject(void)
+{
+        for (unsigned replugged = 0; replugged < 2; replugged++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                start_with_device(s, "");
+                fake_mountd_answer(s->mountd, FAKE_TARGET, held);
+                ASSERT(scene_request(s, "data", VERB_EJECT, &answer));
+                scene_settle(s);
+                scene_unplug(s, 1);
+                if (replugged)
+                        scene_plug(s, 1, 8, UUID_A);
+                scene_settle(s);
+                fake_mountd_release(s->mountd);
+                scene_settle(s);
+                ASSERT_STR(answer, "DeviceAbsent");
+                ASSERT_STATE(s, "data", replugged ? "mounted" : "absent");
+                ASSERT_EQ(fake_mountd_count(s->mountd, FAKE_EJECT), 0);
+        }
 }
 
 /* A mount that an earlier wslbared made, and that cannot be adopted. */
@@ -589,14 +761,15 @@ static void test_unmount_of_what_cannot_be_adopted(void)
 static void test_volume_goes_while_asked(void)
 {
         for (unsigned mount = 0; mount < 2; mount++) {
+                VolumeVerb verb = mount ? VERB_MOUNT : VERB_UNMOUNT;
                 _cleanup_(scene_freep) Scene *s = scene_new();
                 const char *first, *second;
 
                 start_with_device(s, mount ? "Auto=no\n" : "");
                 fake_mountd_answer(s->mountd, mount ? FAKE_MOUNT : FAKE_UNMOUNT, held);
-                ASSERT(scene_request(s, "data", mount, &first));
+                ASSERT(scene_request(s, "data", verb, &first));
                 scene_settle(s);
-                ASSERT(scene_request(s, "data", mount, &second));
+                ASSERT(scene_request(s, "data", verb, &second));
                 scene_remove(s, "data");
                 manager_reload(s->manager);
                 scene_settle(s);
@@ -615,7 +788,7 @@ static void test_file_turns_bad_while_asked(void)
 
         start_with_device(s, "Auto=no\n");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, failed);
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_configure(s, "data", UUID_A, "Check=perhaps\n");
         manager_reload(s->manager);
         scene_settle(s);
@@ -625,16 +798,25 @@ static void test_file_turns_bad_while_asked(void)
 
 static void test_mountd_goes_while_asked(void)
 {
-        static const FakeMethod methods[] = { FAKE_MOUNT, FAKE_TARGET, FAKE_UNMOUNT };
+        static const struct {
+                FakeMethod method;
+                VolumeVerb verb;
+        } rows[] = {
+                { FAKE_MOUNT, VERB_MOUNT },     { FAKE_TARGET, VERB_UNMOUNT },
+                { FAKE_UNMOUNT, VERB_UNMOUNT }, { FAKE_TARGET, VERB_EJECT },
+                { FAKE_EJECT, VERB_EJECT },
+        };
 
-        for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
-                bool mount = methods[i] == FAKE_MOUNT;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                bool mount = rows[i].verb == VERB_MOUNT;
                 _cleanup_(scene_freep) Scene *s = scene_new();
                 const char *answer;
 
                 start_with_device(s, mount ? "Auto=no\n" : "");
-                fake_mountd_answer(s->mountd, methods[i], drop);
-                ASSERT(scene_request(s, "data", mount, &answer));
+                fake_mountd_answer(s->mountd, rows[i].method, drop);
+                if (rows[i].method == FAKE_EJECT) /* so far it came */
+                        fake_mountd_unmount(s->mountd, "/mnt/data");
+                ASSERT(scene_request(s, "data", rows[i].verb, &answer));
                 scene_settle(s);
                 ASSERT_STR(answer, NULL);
                 ASSERT(!mountd_client_is_connected(manager_mountd(s->manager)));
@@ -653,7 +835,7 @@ static void test_asked_without_a_mountd(void)
         start_with_device(s, "Auto=no\n");
         fake_mountd_disconnect(s->mountd);
         scene_settle(s);
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_settle(s);
         ASSERT_STR(answer, NULL);
         scene_connect(s);
@@ -699,7 +881,7 @@ static void test_published_before_the_answer(void)
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_(scene_freep) Scene *s = scene_new();
                 Told told = { .scene = s };
-                const VolumeRequest q = { .mount = rows[i].mount,
+                const VolumeRequest q = { .verb = rows[i].mount ? VERB_MOUNT : VERB_UNMOUNT,
                                           .done = note_view,
                                           .userdata = &told };
                 VolumeRefusal why = { 0 };
@@ -723,7 +905,9 @@ TEST_MAIN(TEST(answers), TEST(auto_no), TEST(retry_of_what_was_asked_for),
           TEST(mount_joins_the_automatic_one), TEST(unmounts_join),
           TEST(opposites_refuse_each_other), TEST(unmount), TEST(replug_ends_what_was_held_back),
           TEST(lazily), TEST(busy), TEST(unmount_fails), TEST(unmount_put_off),
-          TEST(unplugged_while_asked_to_unmount), TEST(unmount_of_what_cannot_be_adopted),
+          TEST(unplugged_while_asked_to_unmount), TEST(eject), TEST(eject_of_what_stays),
+          TEST(eject_fails), TEST(eject_refuses_and_is_refused),
+          TEST(replugged_while_asked_to_eject), TEST(unmount_of_what_cannot_be_adopted),
           TEST(volume_goes_while_asked), TEST(file_turns_bad_while_asked),
           TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd),
           TEST(published_before_the_answer))

@@ -1003,7 +1003,7 @@ static void test_marked_is_left_alone(void)
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_CALLS(s, 0, 0, 0, 0);
 
-        ASSERT(scene_request(s, "data", true, &answer));
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
         scene_settle(s);
         ASSERT_STATE(s, "data", "mounted");
         unmount_by_others(s, where);
