@@ -180,14 +180,14 @@ static int check_use(Ejection *e)
         return r > 0 ? refuse_used(e, use) : 0;
 }
 
-/* The other partitions; of its own, and of the whole disk, the mount is in the way. */
+/* The other partitions, as far as the own mount does not claim them with the whole disk. */
 static int check_claims(Ejection *e)
 {
         for (size_t i = 1; i < e->disk->n_parts; i++) {
                 const Device *part = e->disk->parts[i];
                 _cleanup_close_ int fd = -1;
 
-                if (part->devnum == e->b.device->devnum)
+                if (part->devnum == e->b.device->devnum || !e->b.device->is_partition)
                         continue;
                 fd = blockdev_claim(part);
                 if (fd == -EBUSY) {

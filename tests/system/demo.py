@@ -224,8 +224,13 @@ class Demo:
         demand(out == "hello\n", "the file should be there")
         out = self.inside("journalctl WSLBARE_VOLUME=data --no-pager --output=cat")
         demand(out.count(f"data is mounted: {node} on /mnt/data") >= 1, "the journal should say so")
-        self.call_volume("Unmount")
-        self.detach(node)
+
+    def eject(self):
+        tell("Ejected: unmounted, written, nobody has it, the kernel let go of it. In WSL it may be detached now")
+        self.call_volume("Eject")
+        demand(not list(loops_of(self.image)), "the loop device should be free")
+        self.show_status("0 of 1 mounted, absent: data")
+        self.host("e2fsck -fn disk.img")
 
     def run(self):
         self.boot()
@@ -237,6 +242,7 @@ class Demo:
         self.request(node)
         self.unplug(node)
         self.plug_again()
+        self.eject()
         tell("That was it; all of it is taken away")
 
 

@@ -406,6 +406,7 @@ CHANGING = (
     (volume_path("guarded"), VOLUME, "Unmount", "a{sv}", {}),
     (volume_path("guarded"), VOLUME, "Unmount", "a{sv}", {"lazy": ("b", True)}),
     (volume_path("guarded"), VOLUME, "Mount", "a{sv}", {}),
+    (volume_path("guarded"), VOLUME, "Eject", "a{sv}", {}),
 )
 RULE = """\
 polkit.addRule(function(action, subject) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -144,6 +145,7 @@ static void test_held_elsewhere(void)
                 bool is_apart = unshare(CLONE_NEWNS) == 0 &&
                                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
                 (void)!write(ready[1], "x", is_apart);
                 (void)pause();
                 _exit(EXIT_SUCCESS);
