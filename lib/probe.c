@@ -179,6 +179,11 @@ int probe_fd(int fd, int disk_fd, unsigned part_number, ProbeResult *ret)
         r = probe_superblocks(pr, &result);
         if (r < 0)
                 return r;
+        if (result.verdict == PROBE_FOUND) {
+                r = fs_state_read(fd, result.type, &result.state);
+                if (r < 0)
+                        return r;
+        }
         r = probe_disk(disk_fd >= 0 ? disk_fd : fd, part_number, &result);
         if (r < 0)
                 return r;
@@ -200,10 +205,11 @@ static bool is_type(const char *s)
 
 bool probe_result_is_valid(const ProbeResult *r)
 {
-        return r->verdict < _PROBE_VERDICT_MAX && r->bad_checksum <= 1 && is_terminated(r->usage) &&
-               is_terminated(r->type) && is_terminated(r->version) && is_terminated(r->uuid) &&
-               is_terminated(r->label) && is_terminated(r->part_uuid) &&
-               is_terminated(r->part_label) && is_terminated(r->table_uuid) && is_type(r->type);
+        return r->verdict < _PROBE_VERDICT_MAX && r->bad_checksum <= 1 &&
+               fs_state_is_valid(&r->state) && is_terminated(r->usage) && is_terminated(r->type) &&
+               is_terminated(r->version) && is_terminated(r->uuid) && is_terminated(r->label) &&
+               is_terminated(r->part_uuid) && is_terminated(r->part_label) &&
+               is_terminated(r->table_uuid) && is_type(r->type);
 }
 
 static int set_text(char **field, const char *value, bool lower)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "device.h"
+#include "fs-state.h"
 
 /* What a block device holds, by libblkid, of which this is the only home. Superblocks are hostile:
  * call probe_fd() only in a process that has nothing to lose (see daemon/mountd/sandbox.h). */
@@ -25,6 +26,7 @@ typedef struct ProbeResult {
         uint64_t size;    /* bytes */
         uint32_t verdict; /* ProbeVerdict */
         uint32_t sector_size;
+        FsState state;               /* of what was found */
         uint32_t bad_checksum;       /* 1: nothing but a superblock whose checksum is wrong. As with
                                         `blkid -p`, the verdict is PROBE_NOTHING; `type` alone says what
                                         it would have been, "" where there are several */

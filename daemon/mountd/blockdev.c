@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "blockdev.h"
 #include "hotplug.h"
@@ -157,6 +158,11 @@ int blockdev_open(dev_t devnum, uint64_t diskseq, BlockDevice *ret, Report *repo
         return 0;
 }
 
+static void report_flag(Report *report, const char *key, bool value)
+{
+        report_add(report, key, "%s", value ? "yes" : "no");
+}
+
 void blockdev_report(const BlockDevice *b, Report *report)
 {
         const Device *d = b->device;
@@ -180,6 +186,11 @@ void blockdev_report(const BlockDevice *b, Report *report)
         report_add(report, "Content", "%u", (unsigned)d->content);
         report_add(report, "Size", "%" PRIu64, p->size);
         report_add(report, "SectorSize", "%" PRIu32, p->sector_size);
+        if (p->state.flags & FS_KNOWN) {
+                report_flag(report, "Clean", p->state.flags & FS_CLEAN);
+                report_flag(report, "Errors", p->state.flags & FS_ERRORS);
+                report_flag(report, "CheckDue", fs_state_is_due(&p->state, (uint64_t)time(NULL)));
+        }
 }
 
 int blockdev_probe(BlockDevice *b, Report *report)

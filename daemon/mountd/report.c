@@ -41,6 +41,9 @@ static const ReportKey keys[] = {
         { "DiskGUID", 's' },
         { "Size", 't' },
         { "SectorSize", 'u' },
+        { "Clean", 'b' }, /* unmounted; this and the next two only where the superblock tells */
+        { "Errors", 'b' },
+        { "CheckDue", 'b' },
         /* a mount */
         { "MountId", 'i' },
         { "Target", 's' },

@@ -304,6 +304,9 @@ static void test_probe(void)
         ASSERT_LINE(a, "Size t %lld", 16 * MIB);
         ASSERT_LINE(a, "SectorSize u %u", SECTOR);
         ASSERT_LINE(a, "DiskSequence t %" PRIu64, served.disk.diskseq);
+        ASSERT_LINE(a, "Clean b true");
+        ASSERT_LINE(a, "Errors b false");
+        ASSERT_LINE(a, "CheckDue b false");
         /* A label that is neither UTF-8 nor printable. */
         a = ask("Probe", "tt", (uint64_t)served.other.devnum, served.other.diskseq);
         ASSERT_LINE(a, "Label s a\\xe4b\\x01");

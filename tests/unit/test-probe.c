@@ -67,6 +67,8 @@ static void test_ext4_values(void)
         ASSERT_STR(r.uuid, FS_UUID);
         ASSERT_STR(r.label, "a\"b$c`d\\e&");
         ASSERT_STR(r.table_uuid, "");
+        ASSERT_EQ(r.state.flags, FS_KNOWN | FS_CLEAN);
+        ASSERT_EQ(r.state.due_sec, 0);
 }
 
 static void test_partitions(void)
@@ -541,6 +543,9 @@ static void test_is_valid(void)
         r.verdict = PROBE_AMBIVALENT;
         ASSERT(probe_result_is_valid(&r));
         r.bad_checksum = 2;
+        ASSERT(!probe_result_is_valid(&r));
+        r.bad_checksum = 0;
+        r.state.flags = UINT64_MAX;
         ASSERT(!probe_result_is_valid(&r));
 }
 
