@@ -133,11 +133,11 @@ static const struct {
         { 128, CHECK_BROKEN, "a library of it is missing" },
         { 16, CHECK_BROKEN, "it was called in a way that it does not know" },
         { 4, CHECK_ERRORS_LEFT, "errors are left" },
-        { 8, CHECK_BROKEN, "it could not do its work" },
+        { CHECK_STATUS_OPERATIONAL, CHECK_BROKEN, "it could not do its work" },
         { 32, CHECK_BROKEN, "it was cancelled" },
         /* Of the root filesystem: to be rebooted. */
-        { 2, CHECK_MENDED, "errors were corrected" },
-        { 1, CHECK_MENDED, "errors were corrected" },
+        { 2, CHECK_MENDED, "what was wrong was mended" },
+        { 1, CHECK_MENDED, "what was wrong was mended" },
 };
 
 CheckOutcome check_outcome(int status)
@@ -154,9 +154,4 @@ const char *check_status_to_string(int status)
                 if (status & statuses[i].bit)
                         return statuses[i].text;
         return status == 0 ? "there are no errors" : "fsck(8) does not know this status";
-}
-
-bool check_may_be_in_use(int status)
-{
-        return status == 8;
 }

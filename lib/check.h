@@ -57,6 +57,9 @@ void check_arguments(const char *type, const char *program, const char *node, bo
  * whole that is, in percent. False: it is not of that form. */
 bool check_parse_progress(const char *line, unsigned *ret);
 
+/* The status of a program that could not do its work, as when the device is in use. */
+#define CHECK_STATUS_OPERATIONAL 8
+
 typedef enum CheckOutcome {
         CHECK_CLEAN,
         CHECK_MENDED,      /* even if it was only the mark that it was not unmounted */
@@ -69,6 +72,3 @@ CheckOutcome check_outcome(int status);
 
 /* What the worst bit of STATUS means; never NULL. */
 const char *check_status_to_string(int status);
-
-/* Whether a program that found the device in use ends so. */
-bool check_may_be_in_use(int status);

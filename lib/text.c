@@ -97,6 +97,27 @@ char *text_escape(const void *data, size_t size)
         return text;
 }
 
+char *text_one_line(const void *data, size_t size)
+{
+        _cleanup_free_ char *line = malloc(size + 1);
+        const char *p = data;
+        size_t n = 0;
+
+        if (!line)
+                return NULL;
+        for (size_t i = 0; i < size; i++) {
+                bool blank = p[i] == '\0' || strchr(" \t\r\n", p[i]);
+
+                if (!blank)
+                        line[n++] = p[i];
+                else if (n > 0 && line[n - 1] != ' ')
+                        line[n++] = ' ';
+        }
+        while (n > 0 && line[n - 1] == ' ')
+                n--;
+        return text_escape(line, n);
+}
+
 static int hex_value(char c)
 {
         if (c >= '0' && c <= '9')

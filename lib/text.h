@@ -16,6 +16,10 @@
  * journal and a terminal can show it. A NUL byte ends the text. NULL when out of memory. */
 char *text_escape(const void *data, size_t size);
 
+/* The same in one line: blanks, tabs and line ends are one blank where they are between words, and
+ * nothing where they are not. A NUL byte is a blank too. */
+char *text_one_line(const void *data, size_t size);
+
 /* How many bytes at DATA text_escape() leaves as they are, up to the first that it does not. */
 size_t text_valid_length(const void *data, size_t size);
 

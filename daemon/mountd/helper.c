@@ -35,14 +35,7 @@ static char *last_words(int fd)
         if (size <= 0)
                 return NULL;
         n = pread(fd, text, sizeof(text), size > OUTPUT_MAX ? size - OUTPUT_MAX : 0);
-        while (n > 0 && text[n - 1] == '\n')
-                n--;
-        if (n <= 0)
-                return NULL;
-        for (ssize_t i = 0; i < n; i++)
-                if (text[i] == '\n')
-                        text[i] = ' ';
-        return text_escape(text, (size_t)n);
+        return n > 0 ? text_one_line(text, (size_t)n) : NULL;
 }
 
 static int run(const Driver *driver, const char *name, const char *node, const char *directory,
@@ -91,7 +84,7 @@ static int fail_with_words(const Driver *driver, int error, int output_fd, Repor
 
         return report_fail(report, error == -ETIMEDOUT ? "TimedOut" : "MountFailed", STEP_MOUNT,
                            error, "%s failed: %s", driver->helper,
-                           words                 ? words
+                           words && words[0]     ? words
                            : error == -ETIMEDOUT ? "it did not end in time"
                            : error == -ECHILD    ? "it gave no reason"
                                                  : strerror(-error));

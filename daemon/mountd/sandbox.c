@@ -26,7 +26,7 @@
 #define CPU_LIMIT 10 /* seconds; a probe takes a millisecond */
 #define KEEP_MAX 8
 
-static int drop_capabilities(void)
+int sandbox_drop_capabilities(void)
 {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct none[2] = { 0 };
@@ -56,7 +56,7 @@ static int set_limits(void)
 }
 
 /* Descriptors first move above all that are kept, so that none is overwritten before its turn. */
-static int keep_only(const int *keep, unsigned n_keep)
+int sandbox_keep_only(const int *keep, unsigned n_keep)
 {
         int high[KEEP_MAX];
 
@@ -154,10 +154,10 @@ static int filter_calls(int writable)
 
 int sandbox_enter(const int *keep, unsigned n_keep)
 {
-        int r = keep_only(keep, n_keep);
+        int r = sandbox_keep_only(keep, n_keep);
 
         if (r >= 0)
-                r = drop_capabilities();
+                r = sandbox_drop_capabilities();
         if (r >= 0)
                 r = set_limits();
         if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -11,7 +11,15 @@
  * not of the right form. */
 int sandbox_probe(int fd, int disk_fd, unsigned part_number, ProbeResult *ret);
 
+/* Closes everything but KEEP (at most 8), which become 0, 1, 2, …; one may be there twice. 0,
+ * -errno.
+ */
+int sandbox_keep_only(const int *keep, unsigned n_keep);
+
+/* Gives up all capabilities; with no_new_privs, no program that is run gets any back. 0, -errno. */
+int sandbox_drop_capabilities(void);
+
 /* What the child does first, for the test that shows what is then impossible: gives up everything
- * but the KEEP descriptors (ascending, at most 8), which become 0, 1, 2, …, and of which the last
- * may be written to. 0, -errno. */
+ * but the KEEP descriptors, as sandbox_keep_only(), and of which the last may be written to. 0,
+ * -errno. */
 int sandbox_enter(const int *keep, unsigned n_keep);

@@ -49,6 +49,31 @@ static const struct {
         { "\x80\xff", "\\x80\\xff", 0 },
 };
 
+static void test_one_line(void)
+{
+        static const struct {
+                const char *data;
+                size_t size;
+                const char *line;
+        } rows[] = {
+                { "", 0, "" },
+                { " \t\r\n", 4, "" },
+                { "one", 3, "one" },
+                { "\n one \r\n\n\t two\n", 15, "one two" },
+                { "a\0b", 3, "a b" },
+                { "a\n\0", 3, "a" },
+                { "\x1b[2J\xff", 5, "\\x1b[2J\\xff" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *data =
+                        memcpy(malloc(rows[i].size + 1), rows[i].data, rows[i].size);
+                _cleanup_free_ char *line = text_one_line(data, rows[i].size);
+
+                ASSERT_STR(line, rows[i].line);
+        }
+}
+
 static void test_escape(void)
 {
         for (size_t i = 0; i < ELEMENTSOF(escapes); i++) {
@@ -194,5 +219,5 @@ static void test_has_word(void)
         ASSERT(text_has_word("rw,ro", "ro,rest", 2));
 }
 
-TEST_MAIN(TEST(has_word), TEST(escape), TEST(escape_ends_at_nul), TEST(from_udev), TEST(nearest),
-          TEST(strv), TEST(format))
+TEST_MAIN(TEST(has_word), TEST(escape), TEST(one_line), TEST(escape_ends_at_nul), TEST(from_udev),
+          TEST(nearest), TEST(strv), TEST(format))
