@@ -10,9 +10,11 @@
 #include "job.h"
 #include "macro.h"
 
-/* The child's end of the socket. Packets: one byte PACKET_STEP and the step, or a report's. */
+/* The child's end of the socket. Packets: PACKET_STEP or PACKET_PERCENT and a byte, or a report's.
+ */
 #define CHILD_FD 3
 #define PACKET_STEP 's'
+#define PACKET_PERCENT 'p'
 
 struct Job {
         pid_t pid;
@@ -20,6 +22,7 @@ struct Job {
         sd_event_source *packets;
         sd_event_source *child;
         sd_event_source *deadline;
+        uint64_t timeout_usec;
         JobCallbacks callbacks;
         FailureStep step;
         bool is_done;
@@ -60,14 +63,38 @@ void job_kill(Job *job)
         done(job, NULL, false);
 }
 
+static void renew_deadline(Job *job, uint64_t timeout_usec)
+{
+        (void)sd_event_source_set_time_relative(job->deadline, timeout_usec);
+        (void)sd_event_source_set_enabled(job->deadline, SD_EVENT_ONESHOT);
+}
+
+static void take_step(Job *job, FailureStep step)
+{
+        FailureStep before = job->step;
+
+        job->step = step;
+        /* Once for each: saying it again gains no time. */
+        if (step == STEP_CHECK && before != STEP_CHECK)
+                renew_deadline(job, job->timeout_usec + JOB_CHECK_GRACE_USEC);
+        else if (before == STEP_CHECK && step != STEP_CHECK)
+                renew_deadline(job, job->timeout_usec);
+        if (job->callbacks.step)
+                job->callbacks.step(job, step, job->callbacks.userdata);
+}
+
 static void take_packet(Job *job, const char *data, size_t size)
 {
         _cleanup_(report_freep) Report *report = NULL;
+        unsigned char value = size == 2 ? (unsigned char)data[1] : 0;
 
-        if (size == 2 && data[0] == PACKET_STEP && (unsigned char)data[1] < _FAILURE_STEP_MAX) {
-                job->step = (FailureStep)data[1];
-                if (job->callbacks.step)
-                        job->callbacks.step(job, job->step, job->callbacks.userdata);
+        if (size == 2 && data[0] == PACKET_STEP && value < _FAILURE_STEP_MAX) {
+                take_step(job, (FailureStep)value);
+                return;
+        }
+        if (size == 2 && data[0] == PACKET_PERCENT && value <= 100) {
+                if (job->callbacks.percent)
+                        job->callbacks.percent(job, value, job->callbacks.userdata);
                 return;
         }
         /* A child that talks nonsense is not left to go on. */
@@ -118,11 +145,21 @@ static int on_child(sd_event_source *s, const siginfo_t *info, void *userdata)
         return 0;
 }
 
-void job_progress(FailureStep step, void *userdata)
+static void say(char kind, unsigned value)
 {
-        const char packet[] = { PACKET_STEP, (char)step };
+        const char packet[] = { kind, (char)value };
 
         (void)send(CHILD_FD, packet, sizeof(packet), MSG_NOSIGNAL);
+}
+
+void job_progress(FailureStep step, void *userdata)
+{
+        say(PACKET_STEP, step);
+}
+
+void job_percent(unsigned percent, void *userdata)
+{
+        say(PACKET_PERCENT, percent);
 }
 
 static _Noreturn void run_child(int fd, JobWork work, void *args)
@@ -142,7 +179,7 @@ static _Noreturn void run_child(int fd, JobWork work, void *args)
         _exit(report_send(report, CHILD_FD) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-static int watch(Job *job, sd_event *event, uint64_t timeout_usec)
+static int watch(Job *job, sd_event *event)
 {
         int r = sd_event_add_io(event, &job->packets, job->fd, EPOLLIN, on_packet, job);
 
@@ -152,8 +189,8 @@ static int watch(Job *job, sd_event *event, uint64_t timeout_usec)
         if (r >= 0)
                 r = sd_event_source_set_priority(job->child, SD_EVENT_PRIORITY_NORMAL + 1);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &job->deadline, CLOCK_MONOTONIC, timeout_usec,
-                                               0, on_deadline, job);
+                r = sd_event_add_time_relative(event, &job->deadline, CLOCK_MONOTONIC,
+                                               job->timeout_usec, 0, on_deadline, job);
         return r;
 }
 
@@ -167,6 +204,7 @@ int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
         if (!job)
                 return -ENOMEM;
         job->callbacks = *callbacks;
+        job->timeout_usec = timeout_usec;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
                 r = -errno;
                 free(job);
@@ -177,7 +215,7 @@ int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
         job->pid = fork();
         if (job->pid == 0)
                 run_child(child_fd, work, args);
-        r = job->pid < 0 ? -errno : watch(job, event, timeout_usec);
+        r = job->pid < 0 ? -errno : watch(job, event);
         if (r < 0) {
                 job_free(job);
                 return r;

@@ -5,9 +5,14 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "macro.h"
 #include "report.h"
 
-/* A request at work: a child that does what may hang, a deadline, and one answer. */
+/* A request at work: a child that does what may hang, a deadline, and one answer. A check has its
+ * time to itself: the deadline begins anew with STEP_CHECK and after it. */
+
+/* More time than others have for a check: at the deadline the child first ends its program. */
+#define JOB_CHECK_GRACE_USEC (5 * USEC_PER_SEC)
 
 typedef struct Job Job;
 
@@ -19,13 +24,15 @@ typedef void (*JobWork)(Report *report, void *args);
  * TIMED_OUT when its time was up: it then was killed, but may not be dead. */
 typedef void (*JobDone)(Job *job, const Report *report, bool timed_out, void *userdata);
 typedef void (*JobStep)(Job *job, FailureStep step, void *userdata);
+typedef void (*JobPercent)(Job *job, unsigned percent, void *userdata);
 /* The child is no more, after JobDone; the job is freed next. A child that sits in an
  * uninterruptible sleep may keep this from ever happening. */
 typedef void (*JobGone)(Job *job, void *userdata);
 
 typedef struct JobCallbacks {
         JobDone done;
-        JobStep step; /* may be NULL */
+        JobStep step;       /* may be NULL */
+        JobPercent percent; /* of the step; may be NULL */
         JobGone gone;
         void *userdata;
 } JobCallbacks;
@@ -45,3 +52,4 @@ Job *job_free(Job *job);
 
 /* In the child. */
 void job_progress(FailureStep step, void *userdata);
+void job_percent(unsigned percent, void *userdata);

@@ -207,6 +207,15 @@ static void on_step(Job *job, FailureStep step, void *userdata)
                                          "Progress", "ss", q->name, failure_step_to_string(step));
 }
 
+static void on_percent(Job *job, unsigned percent, void *userdata)
+{
+        Request *q = userdata;
+
+        if (q->message && q->name)
+                (void)sd_bus_emit_signal(q->service->client, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                         "Percent", "su", q->name, (uint32_t)percent);
+}
+
 static void start_own(Service *s, RequestKind kind, const char *name);
 
 static void on_gone(Job *job, void *userdata)
@@ -220,7 +229,7 @@ static void on_gone(Job *job, void *userdata)
 
 static int start(Request *q, uint64_t timeout_usec)
 {
-        const JobCallbacks callbacks = { on_done, on_step, on_gone, q };
+        const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, q };
         Service *s = q->service;
         int r = job_start(s->event, timeout_usec, work, q, &callbacks, &q->job);
 
@@ -444,6 +453,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("SetTarget", "sb", "a{sv}", method_set_target, 0),
         SD_BUS_METHOD("Mountinfo", "", "h", method_mountinfo, 0),
         SD_BUS_SIGNAL("Progress", "ss", 0),
+        SD_BUS_SIGNAL("Percent", "su", 0),
         SD_BUS_VTABLE_END,
 };
 

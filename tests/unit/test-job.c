@@ -17,7 +17,7 @@
 #define LONG_USEC (60 * USEC_PER_SEC)
 #define STEPS_MAX 16
 
-/* What happened to a job, in order: "s3" a step, "d" done, "g" gone. */
+/* What happened to a job, in order: "s3" a step, "50%" of it, "d" done, "g" gone. */
 typedef struct Log {
         sd_event *event;
         char events[STEPS_MAX * 4];
@@ -54,6 +54,14 @@ static void on_step(Job *job, FailureStep step, void *userdata)
 
         snprintf(text, sizeof(text), "s%d", (int)step);
         ASSERT_EQ(job_step(job), step);
+        say(userdata, text);
+}
+
+static void on_percent(Job *job, unsigned percent, void *userdata)
+{
+        char text[8];
+
+        snprintf(text, sizeof(text), "%u%%", percent % 1000);
         say(userdata, text);
 }
 
@@ -95,7 +103,7 @@ static void end(void)
 
 static Job *start(JobWork work, void *args, uint64_t timeout_usec)
 {
-        const JobCallbacks callbacks = { on_done, on_step, on_gone, &job_log };
+        const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, &job_log };
         Job *job = NULL;
 
         ASSERT_OK(job_start(event, timeout_usec, work, args, &callbacks, &job));
@@ -180,7 +188,7 @@ static void test_progress(void)
 
 static void test_progress_unheard(void)
 {
-        const JobCallbacks callbacks = { on_done, NULL, on_gone, &job_log };
+        const JobCallbacks callbacks = { on_done, NULL, NULL, on_gone, &job_log };
         Job *job;
 
         begin();
@@ -211,6 +219,65 @@ static void test_deadline(void)
         ASSERT_STR(job_log.node, NULL);
         ASSERT_EQ(job_log.last_step, STEP_MOUNT);
         ASSERT(took >= 300 * USEC_PER_MSEC);
+        end();
+}
+
+static void work_check(Report *report, void *args)
+{
+        (void)usleep(400 * 1000);
+        job_progress(STEP_CHECK, NULL);
+        job_percent(50, NULL);
+        (void)usleep(800 * 1000);
+        job_progress(STEP_TARGET, NULL);
+        (void)usleep(400 * 1000);
+        report_add(report, "Node", "x");
+}
+
+/* A check has its own time, and what comes after it as well. */
+static void test_check(void)
+{
+        char want[32];
+
+        run_job(work_check, NULL, 700 * USEC_PER_MSEC);
+        snprintf(want, sizeof(want), "s%d50%%s%ddg", STEP_CHECK, STEP_TARGET);
+        ASSERT_STR(job_log.events, want);
+        ASSERT_STR(job_log.node, "x");
+        end();
+}
+
+static void work_hang_after_check(Report *report, void *args)
+{
+        job_progress(STEP_CHECK, NULL);
+        work_hang(report, args);
+}
+
+static void test_check_deadline(void)
+{
+        uint64_t begin_usec = now_usec();
+
+        run_job(work_hang_after_check, NULL, 100 * USEC_PER_MSEC);
+        ASSERT(job_log.timed_out);
+        ASSERT(now_usec() - begin_usec < JOB_CHECK_GRACE_USEC);
+        end();
+}
+
+static void work_check_for_ever(Report *report, void *args)
+{
+        for (;;) {
+                job_progress(STEP_CHECK, NULL);
+                (void)usleep(500 * 1000);
+        }
+}
+
+/* To say it again and again gains nothing. */
+static void test_check_for_ever(void)
+{
+        uint64_t begin_usec = now_usec();
+
+        run_job(work_check_for_ever, NULL, USEC_PER_SEC);
+        ASSERT(job_log.timed_out);
+        ASSERT_EQ(job_log.last_step, STEP_CHECK);
+        ASSERT(now_usec() - begin_usec >= USEC_PER_SEC + JOB_CHECK_GRACE_USEC);
         end();
 }
 
@@ -435,7 +502,7 @@ static void test_many(void)
 
         begin();
         for (unsigned i = 0; i < MANY; i++) {
-                const JobCallbacks callbacks = { on_done, on_step, on_gone, &logs[i] };
+                const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, &logs[i] };
                 Job *job;
 
                 logs[i] = (Log){ .event = event, .n_waited = &left };
@@ -465,7 +532,7 @@ static void test_orphan(void)
         pid = fork();
         ASSERT(pid >= 0);
         if (pid == 0) {
-                const JobCallbacks callbacks = { on_done, on_step, on_gone, &job_log };
+                const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, &job_log };
                 Job *job;
 
                 /* Where the child of the child keeps it; a loop is its process's own. */
@@ -494,6 +561,7 @@ static void test_orphan(void)
 }
 
 TEST_MAIN(TEST(answer), TEST(empty_answer), TEST(progress), TEST(progress_unheard), TEST(deadline),
-          TEST(death), TEST(nonsense), TEST(hangup), TEST(hangup_deadline), TEST(answer_and_hang),
-          TEST(kill), TEST(free_at_work), TEST(descriptors), TEST(descriptor_in_place), TEST(many),
+          TEST(check), TEST(check_deadline), TEST(check_for_ever), TEST(death), TEST(nonsense),
+          TEST(hangup), TEST(hangup_deadline), TEST(answer_and_hang), TEST(kill),
+          TEST(free_at_work), TEST(descriptors), TEST(descriptor_in_place), TEST(many),
           TEST(orphan))
