@@ -191,6 +191,45 @@ static int parse_yes_no(const ConfigAssignment *a, void *target)
         return 0;
 }
 
+/* The place of VALUE among the N of NAMES; -1: it is none of them. */
+static int find_name(const char *value, const char *const *names, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(names[i], value))
+                        return (int)i;
+        return -1;
+}
+
+static int parse_check(const ConfigAssignment *a, void *target)
+{
+        static const char *const names[] = {
+                [CHECK_AUTO] = "auto",
+                [CHECK_NEVER] = "never",
+                [CHECK_ALWAYS] = "always",
+        };
+        int i = find_name(a->value, names, ELEMENTSOF(names));
+
+        if (i < 0)
+                return refuse(a, "is neither auto, always nor never");
+        *(CheckWhen *)target = (CheckWhen)i;
+        return 0;
+}
+
+static int parse_check_failure(const ConfigAssignment *a, void *target)
+{
+        static const char *const names[] = {
+                [CHECK_FAILURE_REFUSE] = "refuse",
+                [CHECK_FAILURE_READ_ONLY] = "read-only",
+                [CHECK_FAILURE_IGNORE] = "ignore",
+        };
+        int i = find_name(a->value, names, ELEMENTSOF(names));
+
+        if (i < 0)
+                return refuse(a, "is neither refuse, read-only nor ignore");
+        *(CheckFailure *)target = (CheckFailure)i;
+        return 0;
+}
+
 static int parse_keep_mounted(const ConfigAssignment *a, void *target)
 {
         KeepMounted *keep = target;
@@ -271,6 +310,13 @@ static const ConfigKey keys[] = {
         { "Mount", "ReadOnly", parse_yes_no, TARGET(read_only), "mount read-only; by default no" },
         { "Mount", "Auto", parse_yes_no, TARGET(automatic),
           "mount when the device appears; by default yes" },
+        { "Mount", "Check", parse_check, TARGET(check),
+          "check the filesystem before it is mounted: always, never, or auto, where it needs it; "
+          "by "
+          "default auto" },
+        { "Mount", "CheckFailure", parse_check_failure, TARGET(check_failure),
+          "what errors that a check leaves lead to: refuse, read-only or ignore; by default "
+          "refuse" },
         { "Mount", "KeepMounted", parse_keep_mounted, TARGET(keep_mounted),
           "mount again what somebody else unmounted: yes, no, or auto, only below WSL's shared "
           "directory; by default auto" },

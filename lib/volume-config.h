@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "check.h"
 #include "config-file.h"
 #include "config-problems.h"
 #include "match.h"
@@ -31,6 +32,8 @@ typedef struct VolumeConfig {
         MountOptions *options;
         bool read_only; /* by ReadOnly= or by Options=; always the same as options->read_only */
         bool automatic; /* Auto= */
+        CheckWhen check;
+        CheckFailure check_failure;
         KeepMounted keep_mounted;
         uint64_t mount_timeout_usec;
         unsigned retry_limit;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "driver.h"
 #include "macro.h"
 #include "mount.h"
 #include "pid1.h"
-#include "text.h"
+#include "sbin.h"
 
 typedef struct DriverHint {
         const char *type;    /* as libblkid names it */
@@ -40,25 +39,6 @@ static const DriverHint *find_hint(const char *type)
         return NULL;
 }
 
-static int find_helper(const char *type, char **ret)
-{
-        /* mount(8)'s own list, and where NixOS has them. */
-        static const char *const dirs[] = { "/usr/sbin", "/sbin", "/usr/bin",
-                                            "/run/current-system/sw/bin" };
-
-        for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
-                _cleanup_free_ char *path = text_format("%s/mount.%s", dirs[i], type);
-
-                if (!path)
-                        return -ENOMEM;
-                if (access(path, X_OK) == 0) {
-                        *ret = TAKE_PTR(path);
-                        return 1;
-                }
-        }
-        return 0;
-}
-
 static int kernel_has(const char *type)
 {
         int r = mount_type_known(type);
@@ -81,7 +61,7 @@ static int take_type(Driver *d, const char *type)
 static int find(const char *type, Driver *d)
 {
         const DriverHint *hint = find_hint(type);
-        int r = find_helper(type, &d->helper);
+        int r = sbin_find(sbin_dirs, "mount", type, &d->helper);
 
         if (r == 0)
                 r = kernel_has(type);

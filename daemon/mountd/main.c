@@ -9,6 +9,7 @@
 #include "log.h"
 #include "macro.h"
 #include "program.h"
+#include "sbin.h"
 #include "service.h"
 #include "shared.h"
 
@@ -60,6 +61,7 @@ static int run(const ProgramArguments *arguments)
                 .config.dirs = arguments->config_dirs ? (const char *const *)arguments->config_dirs
                                                       : config_default_dirs,
                 .directory = MOUNTD_DIRECTORY,
+                .sbin = sbin_dirs,
         };
         static const int signals[] = { SIGCHLD, 0 };
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "blockdev.h"
+#include "checker.h"
 #include "driver.h"
 #include "helper.h"
 #include "holders.h"
@@ -28,8 +29,7 @@
 
 static void progress(const Mounter *m, FailureStep step)
 {
-        if (m->progress)
-                m->progress(step, m->userdata);
+        m->progress(step, m->userdata);
 }
 
 int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report)
@@ -89,7 +89,7 @@ static int open_device(const VolumeConfig *config, dev_t devnum, uint64_t diskse
 }
 
 static int build_options(const VolumeConfig *config, const Device *d, const char *type,
-                         MountOptions **ret, Report *report)
+                         bool read_only, MountOptions **ret, Report *report)
 {
         _cleanup_(mount_options_freep) MountOptions *o = NULL;
         _cleanup_free_ char *error = NULL;
@@ -103,7 +103,7 @@ static int build_options(const VolumeConfig *config, const Device *d, const char
         if (d->read_only && !o->read_only && !config->read_only)
                 report_add(report, "Warnings", "%s is read-only, so it is mounted read-only",
                            d->node);
-        if (d->read_only || config->read_only)
+        if (d->read_only || config->read_only || read_only)
                 mount_options_set_read_only(o);
         *ret = TAKE_PTR(o);
         return 0;
@@ -143,7 +143,7 @@ static int save(const Mounter *m, const char *name, Record *record, RecordPhase 
 }
 
 static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
-                  Target *target, Record *record, Report *report)
+                  bool read_only, Target *target, Record *record, Report *report)
 {
         _cleanup_(driver_done) Driver driver = { 0 };
         _cleanup_(mount_options_freep) MountOptions *options = NULL;
@@ -154,7 +154,7 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
         progress(m, STEP_MOUNT);
         r = driver_find(config->type ? config->type : b->device->type, &driver, report);
         if (r >= 0)
-                r = build_options(config, b->device, driver.type, &options, report);
+                r = build_options(config, b->device, driver.type, read_only, &options, report);
         if (r >= 0)
                 r = make_mount(m, config, &driver, b->device, options, &fd, report);
         if (r < 0)
@@ -197,7 +197,7 @@ static bool made_before(const Mounter *m, const char *name, const char *target)
 }
 
 static int mount_on_target(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
-                           Report *report)
+                           bool read_only, Report *report)
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         _cleanup_(record_freep) Record *record = NULL;
@@ -216,7 +216,7 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
         if (r >= 0)
                 r = target_open(config, &target, report);
         if (r >= 0)
-                r = attach(m, config, b, &target, record, report);
+                r = attach(m, config, b, read_only, &target, record, report);
         if (r < 0) {
                 if (made)
                         target_remove(config->where);
@@ -330,6 +330,7 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
                   Report *report)
 {
         _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
+        bool read_only;
         int id, r;
 
         if (!config->where)
@@ -342,7 +343,6 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         r = open_device(config, devnum, diskseq, &b, report);
         if (r < 0)
                 return r;
-        progress(m, STEP_TARGET);
         r = find_existing(config->where, b.device, &id);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
@@ -351,7 +351,11 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
                 return adopt(m, config, config->where, b.device, id, NULL, report);
         r = check_not_mounted(m, config, report);
         if (r >= 0)
-                r = mount_on_target(m, config, &b, report);
+                r = checker_check(m, config, &b, &read_only, report);
+        if (r < 0)
+                return r;
+        progress(m, STEP_TARGET);
+        r = mount_on_target(m, config, &b, read_only, report);
         if (r >= 0 && path_is_below(config->where, m->shared))
                 shared_unmark(m->shared, devnum, diskseq);
         return r;

@@ -14,21 +14,24 @@
  * what to do. Each returns 0, or -errno with the failure in the report. */
 
 typedef void (*MounterProgress)(FailureStep step, void *userdata);
+typedef void (*MounterPercent)(unsigned percent, void *userdata);
 
 typedef struct Mounter {
-        const char *records; /* directory */
-        const char *staging; /* directory */
-        const char *flags;   /* directory of what wslbare@NAME.target asserts */
-        const char *shared;  /* directory, see shared.h */
+        const char *records;     /* directory */
+        const char *staging;     /* directory */
+        const char *flags;       /* directory of what wslbare@NAME.target asserts */
+        const char *shared;      /* directory, see shared.h */
+        const char *const *sbin; /* where check programs are looked for, see sbin.h */
         MounterProgress progress;
+        MounterPercent percent; /* of a check */
         void *userdata;
 } Mounter;
 
 /* Reports what the device holds. */
 int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report);
 
-/* Mounts the device as CONFIG says, provided that it is one that CONFIG means. A mount that is
- * already just that is adopted. */
+/* Checks and mounts the device as CONFIG says, provided that it is one that CONFIG means. A mount
+ * that is already just that is adopted. */
 int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                   Report *report);
 

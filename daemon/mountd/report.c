@@ -44,6 +44,7 @@ static const ReportKey keys[] = {
         { "Clean", 'b' }, /* unmounted; this and the next two only where the superblock tells */
         { "Errors", 'b' },
         { "CheckDue", 'b' },
+        { "Checked", 's' }, /* what came of it */
         /* a mount */
         { "MountId", 'i' },
         { "Target", 's' },

@@ -112,7 +112,9 @@ static void work(Report *report, void *args)
                 .staging = q->service->staging,
                 .flags = q->service->flags,
                 .shared = q->service->options.shared,
+                .sbin = q->service->options.sbin,
                 .progress = job_progress,
+                .percent = job_percent,
         };
 
         switch (q->kind) {

@@ -21,6 +21,7 @@ typedef struct ServiceOptions {
         ConfigSource config;
         const char *directory; /* root's: records and staging are made below; /run/wslbare-mountd */
         const char *shared;    /* directory, see shared.h */
+        const char *const *sbin; /* see sbin.h */
 } ServiceOptions;
 
 typedef struct Service Service;

@@ -18,6 +18,10 @@ const Image images[] = {
           16 * MIB },
         { "ext4-odd", "mkfs.ext4", "mkfs.ext4 -q -F -L \"$(printf 'a\\344b\\001')\" $IMAGE",
           16 * MIB },
+        { "ext4-dirty", "mkfs.ext4",
+          "mkfs.ext4 -q -F -O ^has_journal -U " FS_UUID " $IMAGE &&"
+          " debugfs -w -R 'ssv state 0' $IMAGE 2>/dev/null",
+          16 * MIB },
         { "ext4-journal", "mkfs.ext4", "mkfs.ext4 -q -F -O journal_dev $IMAGE >/dev/null",
           16 * MIB },
         { "xfs", "mkfs.xfs", "mkfs.xfs -q -f -L ix-ef-es $IMAGE", 320 * MIB },

@@ -12,7 +12,7 @@
 #define MIB (1024LL * 1024)
 #define SECTOR 512U
 
-#define FS_UUID "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11" /* of the image "ext4" */
+#define FS_UUID "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11" /* of the images "ext4" and "ext4-dirty" */
 #define DISK_UUID "2a6e5b1c-0d3f-4c58-9b7a-61f0e2d4c3b5"
 #define PART_UUID "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 

@@ -156,8 +156,10 @@ void served_begin(void)
         set_path(served.records, "run/volumes");
         set_path(served.where, "where");
         set_path(served.shared, "shared");
+        set_path(served.sbin, "sbin");
         set_path(served.socket, "run/mountd.sock");
         ASSERT_OK(mkdir(served.shared, 0755));
+        ASSERT_OK(mkdir(served.sbin, 0755));
         ASSERT_OK(mkdir(served.config, 0755));
         ASSERT_OK(mkdir(served.run, 0755));
         served.progress[0] = '\0';
@@ -217,9 +219,11 @@ const char *served_fingerprint(const char *name)
 
 static int serve(sd_event *event, int fd, bool listening)
 {
+        static const char *const sbin[] = { served.sbin, NULL };
         const ServiceOptions options = { .config = *config_source(),
                                          .directory = served.run,
-                                         .shared = served.shared };
+                                         .shared = served.shared,
+                                         .sbin = sbin };
         _cleanup_(service_freep) Service *service = NULL;
         int r = service_new(event, &options, &service);
 
@@ -274,6 +278,18 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int on_percent(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        size_t n = strlen(served.progress);
+        const char *name;
+        uint32_t percent;
+
+        if (sd_bus_message_read(m, "su", &name, &percent) >= 0)
+                snprintf(served.progress + n, sizeof(served.progress) - n, "%s%.64s:%u%%",
+                         n > 0 ? " " : "", name, percent);
+        return 0;
+}
+
 static sd_bus *new_bus(int fd)
 {
         sd_bus *bus = NULL;
@@ -286,6 +302,8 @@ static sd_bus *new_bus(int fd)
         ASSERT(sd_bus_start(bus) >= 0);
         ASSERT(sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Progress",
                                    on_progress, NULL) >= 0);
+        ASSERT(sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Percent",
+                                   on_percent, NULL) >= 0);
         return bus;
 }
 

@@ -25,13 +25,14 @@ typedef struct Served {
         char records[PATH_MAX];
         char where[PATH_MAX];  /* not there; what served_configure() makes the mount point */
         char shared[PATH_MAX]; /* what distributions share; there */
+        char sbin[PATH_MAX];   /* what the only check programs are in; there */
         char socket[PATH_MAX]; /* where it listens */
         Disk disk;             /* of the UUID FS_UUID */
         Disk other;            /* of another one */
         pid_t pid;
         sd_bus *bus;
         char *answer;
-        char progress[256]; /* "NAME:STEP NAME:STEP …" */
+        char progress[256]; /* "NAME:STEP NAME:PERCENT% …" */
 } Served;
 
 extern Served served;

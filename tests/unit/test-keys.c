@@ -142,6 +142,8 @@ static void test_example(void)
         ASSERT_STR(v->options_text, w->options_text);
         ASSERT_EQ(v->read_only, w->read_only);
         ASSERT_EQ(v->automatic, w->automatic);
+        ASSERT_EQ(v->check, w->check);
+        ASSERT_EQ(v->check_failure, w->check_failure);
         ASSERT_EQ(v->keep_mounted, w->keep_mounted);
         ASSERT_EQ(v->mount_timeout_usec, w->mount_timeout_usec);
         ASSERT_EQ(v->retry_limit, w->retry_limit);

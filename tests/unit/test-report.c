@@ -85,6 +85,7 @@ static const struct {
         { "Clean", "yes", "Clean b true\n" },
         { "Errors", "no", "Errors b false\n" },
         { "CheckDue", "no", "CheckDue b false\n" },
+        { "Checked", "fine", "Checked s fine\n" },
         { "MountId", "-1", "MountId i -1\n" },
         { "Target", "/mnt/data", "Target s /mnt/data\n" },
         { "Options", "rw,nosuid", "Options s rw,nosuid\n" },

@@ -109,6 +109,8 @@ static void test_everything(void)
                                    "Options=noatime,compress=zstd:3\n"
                                    "ReadOnly=yes\n"
                                    "Auto=no\n"
+                                   "Check=always\n"
+                                   "CheckFailure=read-only\n"
                                    "KeepMounted=yes\n"
                                    "MountTimeoutSec=2min 30s\n"
                                    "RetryLimit=0\n"
@@ -135,6 +137,8 @@ static void test_everything(void)
         ASSERT_EQ(v->options->n_params, 1);
         ASSERT(v->read_only && v->options->read_only);
         ASSERT(!v->automatic);
+        ASSERT_EQ(v->check, CHECK_ALWAYS);
+        ASSERT_EQ(v->check_failure, CHECK_FAILURE_READ_ONLY);
         ASSERT_EQ(v->keep_mounted, KEEP_MOUNTED_YES);
         ASSERT_EQ(v->mount_timeout_usec, 150 * USEC_PER_SEC);
         ASSERT_EQ(v->retry_limit, 0);
@@ -153,6 +157,8 @@ static void assert_defaults(const char *text)
         ASSERT_STR(v->type, NULL);
         ASSERT_STR(v->options_text, "");
         ASSERT(v->options && !v->read_only && v->automatic);
+        ASSERT_EQ(v->check, CHECK_AUTO);
+        ASSERT_EQ(v->check_failure, CHECK_FAILURE_REFUSE);
         ASSERT_EQ(v->keep_mounted, KEEP_MOUNTED_AUTO);
         ASSERT_EQ(v->mount_timeout_usec, 90 * USEC_PER_SEC);
         ASSERT_EQ(v->retry_limit, 5);
@@ -221,8 +227,12 @@ static const char *const mount_values[][2] = {
         { "Where=/mnt/data", "5 error key 'Where' given twice, first on line 4; remove one" },
         { "Type=ext4\nType=", "6 error key 'Type' given twice, first on line 5; remove one" },
         { "Type=\nType=ext4", "6 error key 'Type' given twice…" },
+        { "Check=auto\nCheckFailure=refuse", "" },
+        { "Check=never\nCheckFailure=ignore", "" },
+        { "Check=yes", "5 error Check=yes is neither auto, always nor never" },
+        { "CheckFailure=read_only",
+          "5 error CheckFailure=read_only is neither refuse, read-only nor ignore" },
         /* Of design.md, but not built. */
-        { "Check=auto", "5 error unknown key 'Check'…" },
         { "KeepMounted=maybe", "5 error KeepMounted=maybe is neither yes, no nor auto" },
         { "Members=2", "5 error unknown key 'Members'…" },
         { "[Windows]\nVHD=C:\\a.vhdx", "5 error unknown section [Windows]; there are [Match],…" },

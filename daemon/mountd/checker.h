@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+
+#include "blockdev.h"
+#include "mounter.h"
+#include "report.h"
+#include "volume-config.h"
+
+/* The check before the mount, as Check= and CheckFailure= want it. In a child. */
+
+/* Checks what is on B, which was probed, where that is needed. 0: it may be mounted, *ret_read_only
+ * says whether only for reading, and the report has what there is to tell; else -errno with the
+ * failure in the report. */
+int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                  bool *ret_read_only, Report *report);
