@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "summary.h"
 #include "text.h"
+#include "volume-progress.h"
 #include "volume-request.h"
 
 /* How long READY may wait for the devices that are there at the start: WSL gives the whole boot ten
@@ -527,7 +528,19 @@ static void on_disconnected(void *userdata)
 
 static void on_progress(const char *name, FailureStep step, void *userdata)
 {
+        Volume *v = manager_find_volume(userdata, name);
+
         log_debug("%s: at step %s", name, failure_step_to_string(step));
+        if (v)
+                volume_progress_step(v, step);
+}
+
+static void on_percent(const char *name, unsigned percent, void *userdata)
+{
+        Volume *v = manager_find_volume(userdata, name);
+
+        if (v)
+                volume_progress_percent(v, percent);
 }
 
 int manager_attach_mountd(Manager *m, int fd)
@@ -733,7 +746,7 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         r = devices_new(&m->devices);
         if (r >= 0) {
                 const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
-                                                      m };
+                                                      on_percent, m };
 
                 r = mountd_client_new(event, &handler, &m->mountd);
         }

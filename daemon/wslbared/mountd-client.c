@@ -57,7 +57,8 @@ static void result_done(MountdResult *r)
 {
         char **const strings[] = { &r->error,     &r->message, &r->node,      &r->uuid,
                                    &r->label,     &r->type,    &r->part_uuid, &r->part_label,
-                                   &r->disk_guid, &r->target,  &r->options,   &r->shared };
+                                   &r->disk_guid, &r->target,  &r->options,   &r->shared,
+                                   &r->checked };
 
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(*strings[i]);
@@ -154,6 +155,7 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 { "PartUUID", &r->part_uuid }, { "PartLabel", &r->part_label },
                 { "DiskGUID", &r->disk_guid }, { "Target", &r->target },
                 { "Options", &r->options },    { "Shared", &r->shared },
+                { "Checked", &r->checked },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
@@ -300,8 +302,9 @@ int mountd_client_mount(MountdClient *c, const VolumeConfig *config, dev_t devnu
         if (r >= 0)
                 r = sd_bus_message_append(m, "stts", config->name, (uint64_t)devnum, diskseq,
                                           config->fingerprint);
+        /* The time is for what is before the check, for that, and for what is after it, each. */
         return r < 0 ? r
-                     : send_call(c, m, config->mount_timeout_usec + CALL_GRACE_USEC, callback,
+                     : send_call(c, m, 3 * config->mount_timeout_usec + CALL_GRACE_USEC, callback,
                                  userdata, ret);
 }
 
@@ -401,6 +404,17 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int on_percent(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        MountdClient *c = userdata;
+        const char *name;
+        uint32_t percent;
+
+        if (sd_bus_message_read(m, "su", &name, &percent) >= 0 && percent <= 100)
+                c->handler.percent(name, percent, c->handler.userdata);
+        return 0;
+}
+
 static int start_bus(MountdClient *c, sd_bus *bus)
 {
         int r = sd_bus_negotiate_fds(bus, true);
@@ -412,6 +426,9 @@ static int start_bus(MountdClient *c, sd_bus *bus)
         if (r >= 0)
                 r = sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Progress",
                                         on_progress, c);
+        if (r >= 0)
+                r = sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Percent",
+                                        on_percent, c);
         if (r >= 0)
                 r = sd_bus_start(bus);
         if (r >= 0)

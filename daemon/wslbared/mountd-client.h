@@ -30,6 +30,7 @@ typedef struct MountdResult {
         char **warnings;
         char *node, *uuid, *label, *type, *part_uuid, *part_label, *disk_guid;
         char *target, *options, *shared;
+        char *checked; /* what came of a check, where that was done */
         uint64_t devnum, diskseq;
         uint32_t content; /* DeviceContent */
         int32_t mount_id;
@@ -53,6 +54,8 @@ typedef struct MountdClientHandler {
          * again. */
         void (*disconnected)(void *userdata);
         void (*progress)(const char *name, FailureStep step, void *userdata);
+        /* How much of a check is done, 0 to 100. */
+        void (*percent)(const char *name, unsigned percent, void *userdata);
         void *userdata;
 } MountdClientHandler;
 

@@ -13,20 +13,32 @@ unsigned summary_count(const Manager *m, VolumeState state)
         return n;
 }
 
+/* The name, and how far it is. */
+static char *describe_volume(const Volume *v)
+{
+        if (v->state == VOLUME_CHECKING && v->percent > 0)
+                return text_format("%s (%u %%)", v->config->name, v->percent);
+        return strdup(v->config->name);
+}
+
 static char *list_state(const Manager *m, VolumeState state, char *so_far)
 {
         bool first = true;
 
         for (size_t i = 0; so_far && i < manager_n_volumes(m); i++) {
+                _cleanup_free_ char *volume = NULL;
                 char *longer;
 
                 if (manager_volume(m, i)->state != state)
                         continue;
-                if (first)
+                volume = describe_volume(manager_volume(m, i));
+                if (!volume)
+                        longer = NULL;
+                else if (first)
                         longer = text_format("%s, %s: %s", so_far, volume_state_to_string(state),
-                                             manager_volume(m, i)->config->name);
+                                             volume);
                 else
-                        longer = text_format("%s %s", so_far, manager_volume(m, i)->config->name);
+                        longer = text_format("%s %s", so_far, volume);
                 first = false;
                 free(so_far);
                 so_far = longer;

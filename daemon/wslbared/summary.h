@@ -8,7 +8,8 @@
 /* The number of volumes in STATE. */
 unsigned summary_count(const Manager *m, VolumeState state);
 
-/* "3 of 4 mounted, absent: backup, errors in 1 file"; NULL when out of memory. */
+/* "3 of 5 mounted, absent: backup, checking: data (43 %), errors in 1 file"; NULL when out of
+ * memory. */
 char *summary_describe(const Manager *m);
 
 /* Whether a volume, or a file, is not as it should be. */

@@ -89,9 +89,14 @@ static bool is_asked_to_mount(const Volume *v)
         return false;
 }
 
+static bool is_being_mounted(const Volume *v)
+{
+        return v->state == VOLUME_MOUNTING || v->state == VOLUME_CHECKING;
+}
+
 static int check_not_mounting(const Volume *v, VolumeRefusal *why)
 {
-        if (v->state == VOLUME_MOUNTING || is_asked_to_mount(v))
+        if (is_being_mounted(v) || is_asked_to_mount(v))
                 return refuse(why, "InProgress",
                               text_format("%s is being mounted", v->config->name));
         return 0;
@@ -159,7 +164,7 @@ static void want_mount(Volume *v)
 {
         const Device *d = volume_current_device(v);
 
-        if (v->state == VOLUME_MOUNTING)
+        if (is_being_mounted(v))
                 return; /* it is at work: joined */
         v->held_devnum = 0;
         v->wanted_devnum = d ? d->devnum : 0;

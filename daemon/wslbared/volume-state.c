@@ -20,8 +20,10 @@ static void log_state(const Volume *v, VolumeState before)
                 log_full(before == VOLUME_PROBING ? LOG_DEBUG : LOG_INFO, 0, &about, "%s is absent",
                          v->config->name);
                 break;
-        case VOLUME_PROBING:
         case VOLUME_CHECKING:
+                log_full(LOG_INFO, 0, &about, "%s is being checked: %s", v->config->name, device);
+                break;
+        case VOLUME_PROBING:
         case VOLUME_MOUNTING:
         case VOLUME_UNMOUNTING:
                 log_full(LOG_DEBUG, 0, &about, "%s: %s", v->config->name,

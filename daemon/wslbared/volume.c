@@ -264,6 +264,23 @@ static const char *find_error(const char *error, const char *const *known)
         return "MountFailed";
 }
 
+/* What there is to tell beside how it ended. */
+static void log_warnings(const Volume *v, const MountdResult *r)
+{
+        const LogContext about = { v->config->name, r->node };
+
+        if (r->checked)
+                log_full(LOG_NOTICE, 0, &about, "%s: %s", v->config->name, r->checked);
+        for (char **w = r->warnings; w && *w; w++)
+                log_full(LOG_WARNING, 0, &about, "%s: %s", v->config->name, *w);
+        if (r->shared)
+                log_full(LOG_NOTICE, 0, &about,
+                         "The mount on %s was private and is shared now, so that other namespaces "
+                         "see "
+                         "volumes come and go",
+                         r->shared);
+}
+
 static void take_failure(Volume *v, const MountdResult *r)
 {
         static const char *const known[] = { "Busy",       "CheckFailed",   "DeviceAbsent",
@@ -272,11 +289,13 @@ static void take_failure(Volume *v, const MountdResult *r)
         uint64_t pause = double_up_to(v->config->retry_usec, v->past.attempts++, RETRY_MAX_USEC);
         const LogContext about = { v->config->name, v->device };
 
+        log_warnings(v, r);
         v->past.unsupported = streq(r->error, "NotSupported");
+        v->past.refused = streq(r->error, "CheckFailed");
         set_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
                     find_error(r->error, known), r->message);
         volume_set_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
-        if (v->past.unsupported)
+        if (v->past.unsupported || v->past.refused)
                 return;
         if (v->past.attempts <= v->config->retry_limit)
                 retry_in(v, pause);
@@ -286,20 +305,6 @@ static void take_failure(Volume *v, const MountdResult *r)
                          "start "
                          "afresh",
                          v->config->name, v->past.attempts);
-}
-
-static void log_warnings(const Volume *v, const MountdResult *r)
-{
-        const LogContext about = { v->config->name, r->node };
-
-        for (char **w = r->warnings; w && *w; w++)
-                log_full(LOG_WARNING, 0, &about, "%s: %s", v->config->name, *w);
-        if (r->shared)
-                log_full(LOG_NOTICE, 0, &about,
-                         "The mount on %s was private and is shared now, so that other namespaces "
-                         "see "
-                         "volumes come and go",
-                         r->shared);
 }
 
 static void set_holders(Volume *v, MountdResult *r)
@@ -576,7 +581,7 @@ static PlanPast past_with(Volume *v, const Device *d)
         /* Behind a child that was given up it may take long: that is a failure. */
         if (v->past.retry_usec != 0 && !(v->past.put_off && v->past.attempts == 0))
                 return PLAN_PAST_WAITING;
-        if (v->past.attempts > v->config->retry_limit)
+        if (v->past.refused || v->past.attempts > v->config->retry_limit)
                 return PLAN_PAST_EXHAUSTED;
         return v->past.attempts > 0 ? PLAN_PAST_DUE : PLAN_PAST_NONE;
 }

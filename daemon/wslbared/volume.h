@@ -38,6 +38,7 @@ typedef struct VolumePast {
         unsigned attempts;   /* that failed */
         unsigned deferrals;  /* attempts that could not be made just then, and do not count */
         bool unsupported;
+        bool refused;        /* by a check, which another one would not change */
         bool put_off;        /* until the time comes, nothing is asked of mountd */
         uint64_t retry_usec; /* CLOCK_MONOTONIC; 0: no time is set */
 } VolumePast;
@@ -119,6 +120,7 @@ typedef struct Volume {
 
         MountdCall *call;  /* at work */
         PlanAction action; /* that CALL is for */
+        unsigned percent;  /* of a check that is done */
         sd_event_source *retry;
         uint64_t mounts_seen; /* a digest, see volume_notices_mounts() */
         bool dirty;           /* to be looked at again */

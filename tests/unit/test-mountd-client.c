@@ -25,6 +25,7 @@ typedef struct Owner {
         MountdCall *calls[CALLS];
         unsigned n_connected, n_disconnected, n_lost, n_progress;
         FailureStep progress;
+        unsigned percent;
         int mounts_fd;
         unsigned n_answers; /* of those below, the latest one's */
         char *error, *message, *target, *type, *uuid;
@@ -53,6 +54,14 @@ static void on_disconnected(void *userdata)
         ASSERT(!mountd_client_is_connected(o->client));
         for (unsigned i = 0; i < CALLS; i++)
                 ASSERT(!o->calls[i]); /* each has been told before */
+}
+
+static void on_percent(const char *name, unsigned percent, void *userdata)
+{
+        Owner *o = userdata;
+
+        ASSERT_STR(name, "data");
+        o->percent = percent;
 }
 
 static void on_progress(const char *name, FailureStep step, void *userdata)
@@ -125,7 +134,8 @@ static void settle(Owner *o)
 static Owner *owner_new(void)
 {
         Owner *o = calloc(1, sizeof(*o));
-        const MountdClientHandler handler = { on_connected, on_disconnected, on_progress, o };
+        const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
+                                              on_percent, o };
 
         ASSERT(o);
         log_set_level(LOG_EMERG);
@@ -423,6 +433,11 @@ static void test_progress(void)
         ASSERT(sd_bus_emit_signal(bus, path, interface, "Retreat", "ss", "data", "mount") >= 0);
         settle(o);
         ASSERT_EQ(o->n_progress, 2);
+        ASSERT(sd_bus_emit_signal(bus, path, interface, "Percent", "su", "data", 43) >= 0);
+        ASSERT(sd_bus_emit_signal(bus, path, interface, "Percent", "su", "data", 101) >= 0);
+        ASSERT(sd_bus_emit_signal(bus, path, interface, "Percent", "s", "data") >= 0);
+        settle(o);
+        ASSERT_EQ(o->percent, 43);
         ASSERT(mountd_client_is_connected(o->client));
 }
 
