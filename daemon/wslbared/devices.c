@@ -134,10 +134,29 @@ static Device *remove_seen(Devices *d, Seen *s)
         return old;
 }
 
-static bool same_content(const Device *a, const Device *b)
+static uint64_t add_to_digest(uint64_t digest, const char *s)
 {
-        return a->content == b->content && streq_ptr(a->uuid, b->uuid) &&
-               streq_ptr(a->type, b->type);
+        for (; s && *s; s++)
+                digest = digest * 31 + (unsigned char)*s;
+        return digest * 31;
+}
+
+static uint64_t digest_content(const Device *d)
+{
+        if (d->content == DEVICE_CONTENT_UNKNOWN)
+                return 0;
+        return add_to_digest(add_to_digest(d->content, d->uuid), d->type);
+}
+
+/* Not known is not changed: the kernel's own events say nothing of the content. */
+static void note_content(Devices *d, Seen *s)
+{
+        uint64_t content = digest_content(s->device);
+
+        if (content == 0 || content == s->content)
+                return;
+        s->generation = ++d->generation;
+        s->content = content;
 }
 
 static SeenKnowledge knowledge_of(const HotplugEvent *e, SeenKnowledge unsettled_is)
@@ -182,8 +201,11 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
                 s->seqnum = e->seqnum;
         s->event_usec = now_usec;
         s->probe = mountd_call_free(s->probe);
-        if (!old || !device_same(old, s->device) || !same_content(old, s->device))
+        if (!old || !device_same(old, s->device)) {
                 s->generation = ++d->generation;
+                s->content = digest_content(s->device);
+        } else
+                note_content(d, s);
         *ret_old = old;
         return DEVICES_CHANGED;
 }
@@ -231,7 +253,7 @@ static int replace(char **field, const char *value)
         return 0;
 }
 
-int devices_set_content(Seen *s, const MountdResult *r)
+int devices_set_content(Devices *devices, Seen *s, const MountdResult *r)
 {
         Device *d = s->device;
         const struct {
@@ -252,5 +274,6 @@ int devices_set_content(Seen *s, const MountdResult *r)
         d->content = r->content <= DEVICE_CONTENT_AMBIVALENT ? (DeviceContent)r->content
                                                              : DEVICE_CONTENT_UNKNOWN;
         s->knowledge = SEEN_SETTLED;
+        note_content(devices, s);
         return 0;
 }

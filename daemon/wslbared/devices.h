@@ -25,6 +25,8 @@ typedef struct Seen {
         uint64_t seqnum;     /* of the latest event */
         uint64_t generation; /* changes when another disk, or another content, is under this number
                               */
+        uint64_t content; /* a digest of what is on it, as far as anybody ever looked; 0: nobody did
+                           */
         uint64_t event_usec; /* when it came, CLOCK_MONOTONIC */
         SeenKnowledge knowledge;
         bool missing; /* not found yet by the enumeration that is at work */
@@ -60,5 +62,5 @@ void devices_confirm(Devices *d, dev_t devnum);
 /* It ended: takes out one of those that are missing, the caller's; NULL: none is left. */
 Device *devices_take_missing(Devices *d);
 
-/* Says what a probe found. */
-int devices_set_content(Seen *s, const MountdResult *r);
+/* Says what a probe found. 0 or -ENOMEM. */
+int devices_set_content(Devices *devices, Seen *s, const MountdResult *r);

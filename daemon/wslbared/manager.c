@@ -306,7 +306,7 @@ static void on_probed(MountdResult *r, void *userdata)
         if (r->error && !r->lost)
                 log_full(LOG_INFO, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
                          r->message);
-        else if (!r->lost && devices_set_content(s, r) < 0)
+        else if (!r->lost && devices_set_content(m->devices, s, r) < 0)
                 log_oom();
         mark_for(m, s->device);
 }

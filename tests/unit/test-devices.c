@@ -73,13 +73,17 @@ static const struct {
         { "enumerated after a loss", 0, false, 7, "a", DEVICES_CHANGED, 1, 2 },
         { "late all the same", 6, false, 7, "b", DEVICES_NOTHING, 1, 2 },
         { "another filesystem", 7, false, 7, "b", DEVICES_CHANGED, 1, 3 },
-        { "another disk, the end of the first was lost", 8, false, 8, "b", DEVICES_CHANGED, 1, 4 },
-        { "goes", 9, true, 0, NULL, DEVICES_GONE, 0, 0 },
-        { "a copy of its end", 9, true, 0, NULL, DEVICES_NOTHING, 0, 0 },
-        { "late, after its end", 8, false, 8, "b", DEVICES_NOTHING, 0, 0 },
-        { "another comes", 10, false, 9, "b", DEVICES_CHANGED, 1, 5 },
+        { "the kernel alone says so", 8, false, 7, NULL, DEVICES_CHANGED, 1, 3 },
+        { "and udev", 9, false, 7, "b", DEVICES_CHANGED, 1, 3 },
+        { "the kernel again", 10, false, 7, NULL, DEVICES_CHANGED, 1, 3 },
+        { "and udev that it changed", 11, false, 7, "c", DEVICES_CHANGED, 1, 4 },
+        { "another disk, the end of the first was lost", 12, false, 8, "b", DEVICES_CHANGED, 1, 5 },
+        { "goes", 13, true, 0, NULL, DEVICES_GONE, 0, 0 },
+        { "a copy of its end", 13, true, 0, NULL, DEVICES_NOTHING, 0, 0 },
+        { "late, after its end", 12, false, 8, "b", DEVICES_NOTHING, 0, 0 },
+        { "another comes", 14, false, 9, "b", DEVICES_CHANGED, 1, 6 },
         { "is gone, an enumeration says", 0, true, 0, NULL, DEVICES_GONE, 0, 0 },
-        { "and is back", 0, false, 9, "b", DEVICES_CHANGED, 1, 6 },
+        { "and is back", 0, false, 9, "b", DEVICES_CHANGED, 1, 7 },
 };
 
 static void test_events(void)
@@ -207,7 +211,7 @@ static void test_content_of_a_probe(void)
         ASSERT_EQ(apply(d, 1, 0x801, device(0x801, 7, NULL)), DEVICES_CHANGED);
         s = devices_find(d, 0x801);
         ASSERT_EQ(s->knowledge, SEEN_UNKNOWN);
-        ASSERT_OK(devices_set_content(s, &found));
+        ASSERT_OK(devices_set_content(d, s, &found));
         ASSERT_EQ(s->knowledge, SEEN_SETTLED);
         ASSERT_EQ(s->device->content, DEVICE_CONTENT_FILESYSTEM);
         ASSERT_STR(s->device->uuid, "u");
@@ -215,10 +219,10 @@ static void test_content_of_a_probe(void)
         ASSERT_STR(s->device->type, "ext4");
         ASSERT_STR(s->device->part_uuid, "p");
         ASSERT_STR(s->device->disk_guid, "g");
-        ASSERT_OK(devices_set_content(s, &none));
+        ASSERT_OK(devices_set_content(d, s, &none));
         ASSERT_STR(s->device->uuid, NULL);
         ASSERT_EQ(s->device->content, DEVICE_CONTENT_NONE);
-        ASSERT_OK(devices_set_content(s, &absurd));
+        ASSERT_OK(devices_set_content(d, s, &absurd));
         ASSERT_EQ(s->device->content, DEVICE_CONTENT_UNKNOWN);
 }
 

@@ -164,6 +164,27 @@ static void test_refused(void)
         ASSERT_CALLS(s, 0, 4, 0, 0);
 }
 
+/* Each check makes somebody's udevd announce the disk again. Who hears the kernel only does not
+ * know by that what is on it, looks, and finds what was there before. */
+static void test_refused_and_announced(void)
+{
+        _cleanup_(scene_freep) Scene *s = begin("", &refused);
+
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        for (unsigned i = 0; i < 3; i++) {
+                scene_event(s, 1, ++s->seqnum, scene_device(1, 7, NULL));
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_CALLS(s, i + 1, 1, 0, 0);
+        }
+
+        /* Another filesystem is another matter. */
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "xfs", UUID_A);
+        scene_event(s, 1, ++s->seqnum, scene_device(1, 7, NULL));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
 /* One that was too slow may be faster the next time. */
 static void test_too_slow(void)
 {
@@ -178,4 +199,4 @@ static void test_too_slow(void)
 }
 
 TEST_MAIN(TEST(checking), TEST(not_at_work), TEST(gone_while_checking), TEST(requests),
-          TEST(refused), TEST(too_slow))
+          TEST(refused), TEST(refused_and_announced), TEST(too_slow))
