@@ -249,7 +249,7 @@ int hotplug_next(Hotplug *h, HotplugEvent *ret)
         }
 }
 
-int hotplug_enumerate(HotplugFound found, void *userdata)
+int hotplug_enumerate(bool records, HotplugFound found, void *userdata)
 {
         _cleanup_(udev_unrefp) struct udev *udev = udev_new();
         _cleanup_(udev_enumerate_unrefp) struct udev_enumerate *scan = NULL;
@@ -274,7 +274,7 @@ int hotplug_enumerate(HotplugFound found, void *userdata)
                 u = udev_device_new_from_syspath(udev, udev_list_entry_get_name(e));
                 if (!u)
                         continue;
-                r = fill_event(u, udev_device_get_is_initialized(u) > 0, &event);
+                r = fill_event(u, records && udev_device_get_is_initialized(u) > 0, &event);
                 if (r > 0)
                         r = found(&event, userdata);
                 if (r < 0)

@@ -51,10 +51,11 @@ int hotplug_fd(Hotplug *h);
  * 0 none left, -errno (-ENOBUFS: events were lost, enumerate again). */
 int hotplug_next(Hotplug *h, HotplugEvent *ret);
 
-/* Calls FOUND, which may take e->device, for each block device there is, from sysfs and udev's
- * database of this moment. 0, -errno, or the first negative value that FOUND returned. */
+/* Calls FOUND, which may take e->device, for each block device there is, from sysfs and, where
+ * RECORDS are of the devices of today, udev's database of this moment. 0, -errno, or the first
+ * negative value that FOUND returned. */
 typedef int (*HotplugFound)(HotplugEvent *e, void *userdata);
-int hotplug_enumerate(HotplugFound found, void *userdata);
+int hotplug_enumerate(bool records, HotplugFound found, void *userdata);
 
 /* One of them by its number. 0, -ENODEV, -ENOMEM. */
 int hotplug_lookup(dev_t devnum, HotplugEvent *ret);

@@ -87,7 +87,7 @@ static int open_meant(Ejection *e)
 {
         Search s = { .match = &e->config->match };
         _cleanup_(device_freep) Device *found = NULL;
-        int r = hotplug_enumerate(on_device, &s);
+        int r = hotplug_enumerate(hotplug_udev_is_running(), on_device, &s);
 
         found = s.found;
         if (r < 0)

@@ -19,6 +19,7 @@ struct Monitor {
         DirWatch *udev;
         Hotplug *hotplug;
         HotplugSource source;
+        bool records_are_current;
         sd_event_source *io;
         sd_event_source *idle_check;
         unsigned n_idle;
@@ -39,7 +40,7 @@ static int on_found(HotplugEvent *e, void *userdata)
 
 int monitor_enumerate(Monitor *m)
 {
-        return hotplug_enumerate(on_found, m);
+        return hotplug_enumerate(m->records_are_current, on_found, m);
 }
 
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -112,6 +113,7 @@ static int listen_to(Monitor *m, HotplugSource source)
         m->io = io;
         m->hotplug = TAKE_PTR(hotplug);
         m->source = source;
+        m->records_are_current = source == HOTPLUG_UDEV;
         return 0;
 }
 
@@ -129,7 +131,11 @@ static void on_udev_changed(const char *name, void *userdata)
         r = listen_to(m, source);
         if (r < 0)
                 (void)log_error(r, "Cannot listen to device events anew: %s", strerror(-r));
+        /* A udevd that went leaves its database behind, and one that comes finds that: what it says
+         * may be of what the devices were before. */
+        m->records_are_current = false;
         m->handler.missed(m->handler.userdata);
+        m->records_are_current = m->source == HOTPLUG_UDEV;
 }
 
 int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)

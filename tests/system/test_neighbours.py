@@ -103,6 +103,25 @@ def test_udevd_goes_and_comes(tmp):
         assert len(said(distro, "without", "is mounted:")) == 1
 
 
+def test_records_of_a_udevd_that_is_gone(tmp):
+    """What its database says of a device is of what was attached there when it ran."""
+    uuids = {name: make_image("ext4", tmp / name) for name in ("old", "new")}
+    with volumes({name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}) as distro:
+        with LoopDisk(tmp / "old") as old:
+            wait_mounted(distro, "/mnt/old")
+            distro.systemctl("stop", "wslbared")
+            unmount(distro, ["/mnt/old"])
+            distro.run("udevadm settle")
+            distro.systemctl("stop", *UDEVD)
+            old.detach(timeout=5)
+            new = LoopDisk(tmp / "new")
+            assert new.node == old.node
+            distro.systemctl("start", "wslbared")
+            assert wait_mounted(distro, "/mnt/new")["source"] == new.node
+            assert states(distro) == {"old": "absent"}
+            assert not distro.journal("wslbared", PRIORITY="4")
+
+
 def test_without_bus(tmp):
     uuid = make_image("ext4", tmp / "image")
     with volumes({"data": conf(uuid, "/mnt/data")}, mask=DBUS) as distro:
