@@ -111,7 +111,7 @@ static int method_list_devices(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (size_t i = 0; r >= 0 && i < devices_count(devices); i++)
-                r = append_device(reply, userdata, devices_get(devices, i)->device);
+                r = append_device(reply, userdata, seen_known(devices_get(devices, i)));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

@@ -25,6 +25,7 @@ static Seen *seen_free(Seen *s)
                 return NULL;
         mountd_call_free(s->probe);
         device_free(s->device);
+        device_free(s->before);
         free(s);
         return NULL;
 }
@@ -70,6 +71,11 @@ Seen *devices_find_same(const Devices *d, dev_t devnum, uint64_t diskseq)
         Seen *s = devices_find(d, devnum);
 
         return s && s->device->diskseq == diskseq ? s : NULL;
+}
+
+const Device *seen_known(const Seen *s)
+{
+        return s->before ? s->before : s->device;
 }
 
 static int add(Devices *d, Seen **ret)
@@ -121,9 +127,15 @@ static bool is_late(const Devices *d, const Seen *s, const HotplugEvent *e)
         return e->seqnum != 0 && e->seqnum <= latest;
 }
 
+/* What was known of it is the caller's. */
+static Device *take_known(Seen *s)
+{
+        return s->before ? TAKE_PTR(s->before) : TAKE_PTR(s->device);
+}
+
 static Device *remove_seen(Devices *d, Seen *s)
 {
-        Device *old = TAKE_PTR(s->device);
+        Device *old = take_known(s);
 
         for (size_t i = 0; i < d->n; i++)
                 if (d->seen[i] == s) {
@@ -171,6 +183,12 @@ static SeenKnowledge knowledge_of(const HotplugEvent *e, SeenKnowledge unsettled
         return SEEN_SETTLED;
 }
 
+/* Whether B, of which the content is not known, is what A was. */
+static bool may_still_be(const Device *a, const Device *b)
+{
+        return device_same(a, b) && a->size == b->size && a->content != DEVICE_CONTENT_UNKNOWN;
+}
+
 int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint64_t now_usec,
                   Device **ret_old)
 {
@@ -194,13 +212,18 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
                 if (r < 0)
                         return r;
         }
-        old = s->device;
+        old = take_known(s);
         s->knowledge = knowledge_of(e, unsettled_is);
+        device_free(s->device);
         s->device = TAKE_PTR(e->device);
         if (e->seqnum != 0) /* what was enumerated has none */
                 s->seqnum = e->seqnum;
         s->event_usec = now_usec;
         s->probe = mountd_call_free(s->probe);
+        if (old && s->knowledge != SEEN_SETTLED && may_still_be(old, s->device)) {
+                s->before = old;
+                return DEVICES_CHANGED;
+        }
         if (!old || !device_same(old, s->device)) {
                 s->generation = ++d->generation;
                 s->content = digest_content(s->device);
@@ -275,5 +298,6 @@ int devices_set_content(Devices *devices, Seen *s, const MountdResult *r)
                                                              : DEVICE_CONTENT_UNKNOWN;
         s->knowledge = SEEN_SETTLED;
         note_content(devices, s);
+        s->before = device_free(s->before);
         return 0;
 }

@@ -22,6 +22,7 @@ typedef struct Devices Devices;
 
 typedef struct Seen {
         Device *device;
+        Device *before;      /* what was known of it, until it is looked at again; NULL nothing */
         uint64_t seqnum;     /* of the latest event */
         uint64_t generation; /* changes when another disk, or another content, is under this number
                               */
@@ -42,6 +43,10 @@ Seen *devices_get(const Devices *d, size_t i);
 Seen *devices_find(const Devices *d, dev_t devnum);
 /* NULL also when DEVNUM is another disk by now. */
 Seen *devices_find_same(const Devices *d, dev_t devnum, uint64_t diskseq);
+
+/* What is known of it by now. While a device is looked at again that is what it was: else, of two
+ * that fit, the one that is looked at first would fit alone for a moment, and be mounted. */
+const Device *seen_known(const Seen *s);
 
 typedef enum DevicesChange {
         DEVICES_NOTHING, /* a copy, or late: this event or a newer one was seen before */

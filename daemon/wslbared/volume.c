@@ -194,7 +194,7 @@ const Device *volume_current_device(const Volume *v)
 {
         const Seen *s = v->devnum ? devices_find(manager_devices(v->manager), v->devnum) : NULL;
 
-        return s ? s->device : NULL;
+        return s ? seen_known(s) : NULL;
 }
 
 bool volume_is_at_rest(const Volume *v)
@@ -541,9 +541,9 @@ static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_pr
         *ret_probing = false;
         for (size_t i = 0; i < devices_count(devices); i++) {
                 const Seen *s = devices_get(devices, i);
-                const Device *d = s->device;
+                const Device *d = seen_known(s);
 
-                if (s->knowledge == SEEN_SETTLED && match_fits(match, d))
+                if ((s->knowledge == SEEN_SETTLED || s->before) && match_fits(match, d))
                         fitting[n++] = d;
                 else if (s->knowledge == SEEN_PROBING && d->ready && d->size > 0)
                         *ret_probing |= match_device_unseen(match, d);
@@ -590,7 +590,7 @@ static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
 {
         const Seen *s = devices_find_same(manager_devices(v->manager), devnum, diskseq);
 
-        return s ? s->device : NULL;
+        return s ? seen_known(s) : NULL;
 }
 
 static const Device *device_of_mount(const Volume *v)

@@ -133,6 +133,53 @@ static void test_what_is_known(void)
         }
 }
 
+/* What is looked at again is what it was until then, unless it is another disk or another size. */
+static void test_known_until_looked_at(void)
+{
+        static const struct {
+                const char *row;
+                uint64_t diskseq, size;
+                const char *known;
+        } rows[] = {
+                { "the same", 7, 100, "a" },
+                { "another disk", 8, 100, NULL },
+                { "another size", 7, 200, NULL },
+                { "empty", 7, 0, NULL },
+        };
+        const MountdResult same = { .content = DEVICE_CONTENT_FILESYSTEM, .uuid = (char *)"a" };
+        const MountdResult other = { .content = DEVICE_CONTENT_FILESYSTEM, .uuid = (char *)"b" };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                for (unsigned changed = 0; changed <= 1; changed++) {
+                        _cleanup_devices_ Devices *d = devices();
+                        _cleanup_(device_freep) Device *old = NULL;
+                        HotplugEvent e = { .devnum = 0x801,
+                                           .device = device(0x801, rows[i].diskseq, NULL) };
+                        uint64_t generation;
+                        Seen *s;
+
+                        test_row(rows[i].row);
+                        ASSERT_EQ(apply(d, 1, 0x801, device(0x801, 7, "a")), DEVICES_CHANGED);
+                        s = devices_get(d, 0);
+                        s->device->size = 100;
+                        generation = s->generation;
+                        e.device->size = rows[i].size;
+                        ASSERT_EQ(devices_apply(d, &e, SEEN_UNKNOWN, 0, &old), DEVICES_CHANGED);
+                        ASSERT_EQ(s->knowledge, SEEN_UNKNOWN);
+                        ASSERT_STR(seen_known(s)->uuid, rows[i].known);
+                        ASSERT_EQ(seen_known(s)->size, rows[i].size);
+                        ASSERT_STR(s->device->uuid, NULL);
+                        ASSERT_EQ(s->generation == generation, rows[i].known != NULL);
+                        ASSERT_EQ(old != NULL, !rows[i].known);
+
+                        generation = s->generation;
+                        ASSERT_OK(devices_set_content(d, s, changed ? &other : &same));
+                        ASSERT_STR(seen_known(s)->uuid, changed ? "b" : "a");
+                        ASSERT_EQ(s->generation > generation, rows[i].known && changed);
+                }
+        }
+}
+
 static void test_what_was_before_is_handed_back(void)
 {
         _cleanup_devices_ Devices *d = devices();
@@ -226,5 +273,5 @@ static void test_content_of_a_probe(void)
         ASSERT_EQ(s->device->content, DEVICE_CONTENT_UNKNOWN);
 }
 
-TEST_MAIN(TEST(events), TEST(what_is_known), TEST(what_was_before_is_handed_back), TEST(finding),
-          TEST(scan), TEST(content_of_a_probe))
+TEST_MAIN(TEST(events), TEST(what_is_known), TEST(known_until_looked_at),
+          TEST(what_was_before_is_handed_back), TEST(finding), TEST(scan), TEST(content_of_a_probe))
