@@ -184,6 +184,11 @@ static int decide_unmounted(const PlanInput *in, Plan *p)
         return decide_mount(in, in->fitting[0], p);
 }
 
+static bool target_may_be_active(const PlanInput *in)
+{
+        return in->target_active || in->target_unsure;
+}
+
 static int decide_mounted(const PlanInput *in, Plan *p)
 {
         const Device *d = in->mount_device;
@@ -193,13 +198,15 @@ static int decide_mounted(const PlanInput *in, Plan *p)
         /* mountd's record is enough for it: a mount that cannot be adopted can be unmounted. */
         if (in->unmount_wanted || in->eject)
                 return decide(p, VOLUME_UNMOUNTING,
-                              in->target_active ? PLAN_STOP_TARGET
-                              : in->eject       ? PLAN_EJECT
-                                                : PLAN_UNMOUNT,
+                              target_may_be_active(in) ? PLAN_STOP_TARGET
+                              : in->eject              ? PLAN_EJECT
+                                                       : PLAN_UNMOUNT,
                               d);
         if (in->mount == PLAN_MOUNT_RECORDED)
                 return decide_attempt(in, PLAN_ADOPT, d, p);
-        return decide(p, VOLUME_MOUNTED, in->target_active ? PLAN_NOTHING : PLAN_START_TARGET, d);
+        return decide(p, VOLUME_MOUNTED,
+                      in->target_active && !in->target_unsure ? PLAN_NOTHING : PLAN_START_TARGET,
+                      d);
 }
 
 int plan_volume(const PlanInput *in, Plan *p)
@@ -216,7 +223,7 @@ int plan_volume(const PlanInput *in, Plan *p)
         case PLAN_MOUNT_NONE:
                 r = decide_unmounted(in, p);
                 /* First what needed the last mount is stopped, whatever comes next. */
-                if (r >= 0 && in->target_active)
+                if (r >= 0 && target_may_be_active(in))
                         p->action = PLAN_STOP_TARGET;
                 return r;
         case PLAN_MOUNT_RECORDED:

@@ -91,6 +91,7 @@ typedef struct PlanInput {
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
         bool target_active;         /* wslbare@NAME.target is started, as far as we know */
+        bool target_unsure;         /* it was to be started or stopped, and no answer came */
         bool unmount_wanted;        /* somebody asked for it */
         const Device *eject;        /* to be ejected: somebody asked for it, NULL nobody */
         bool mount_wanted; /* somebody asked for it, and the device was not replugged since: as

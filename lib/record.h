@@ -11,7 +11,9 @@
  * and read again by whoever comes after a crash. Root's; everybody may read. */
 
 #define RECORD_DIRECTORY "/run/wslbare-mountd/volumes"
-/* Has a file NAME while wslbare@NAME.target may be active, see units/wslbare@.target. */
+/* Has a file NAME while wslbare@NAME.target may be active, see units/wslbare@.target; and .NAME
+ * from before it is started or stopped until that is done, so that it is known after a crash that
+ * it is not known. */
 #define RECORD_FLAG_DIRECTORY "/run/wslbare-mountd/mounted"
 
 typedef enum RecordPhase {

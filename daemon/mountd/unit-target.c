@@ -9,14 +9,14 @@
 #include "text.h"
 #include "unit-target.h"
 
-static int set_flag(const char *flags, const char *name, bool active)
+static int set_flag(const char *flags, const char *prefix, const char *name, bool there)
 {
-        _cleanup_free_ char *path = text_format("%s/%s", flags, name);
+        _cleanup_free_ char *path = text_format("%s/%s%s", flags, prefix, name);
         _cleanup_close_ int fd = -1;
 
         if (!path)
                 return -ENOMEM;
-        if (!active)
+        if (!there)
                 return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
         fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444);
         return fd < 0 ? -errno : 0;
@@ -25,10 +25,14 @@ static int set_flag(const char *flags, const char *name, bool active)
 int unit_target_set(const char *flags, const char *name, bool active, Report *report)
 {
         _cleanup_free_ char *unit = text_format("wslbare@%s.target", name);
-        int r = unit ? set_flag(flags, name, active) : -ENOMEM;
+        int r = unit ? set_flag(flags, ".", name, true) : -ENOMEM;
 
         if (r >= 0)
+                r = set_flag(flags, "", name, active);
+        if (r >= 0)
                 r = active ? pid1_start(unit) : pid1_stop(unit);
+        if (r >= 0)
+                r = set_flag(flags, ".", name, false);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_RUN, r,
                                    "Cannot %s wslbare@%s.target: %s", active ? "start" : "stop",

@@ -9,5 +9,6 @@
 
 /* Starts it, without waiting for what it starts; or stops it and waits until everything bound to it
  * is stopped. Before the start the flag file FLAGS/NAME is written, and removed before the stop:
- * the target's own condition, so that nobody else starts it without the disk. */
+ * the target's own condition, so that nobody else starts it without the disk. FLAGS/.NAME is there
+ * meanwhile, and stays where that failed. */
 int unit_target_set(const char *flags, const char *name, bool active, Report *report);

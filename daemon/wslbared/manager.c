@@ -563,11 +563,11 @@ static void log_problems(const Config *config)
         }
 }
 
-/* Whether its target was started before we were. */
-static bool has_flag(const Manager *m, const char *name)
+/* What became of its target before we were started. */
+static bool has_flag(const Manager *m, const char *prefix, const char *name)
 {
         _cleanup_free_ char *path =
-                m->options.flags ? text_format("%s/%s", m->options.flags, name) : NULL;
+                m->options.flags ? text_format("%s/%s%s", m->options.flags, prefix, name) : NULL;
 
         return path && access(path, F_OK) == 0;
 }
@@ -590,7 +590,8 @@ static int add_volume(Manager *m, VolumeConfig *config)
         r = volume_new(m, config, record, &m->volumes[m->n_volumes]);
         if (r < 0)
                 return r;
-        m->volumes[m->n_volumes]->target_active = has_flag(m, config->name);
+        m->volumes[m->n_volumes]->target_active = has_flag(m, "", config->name);
+        m->volumes[m->n_volumes]->target_unsure = has_flag(m, ".", config->name);
         m->n_volumes++;
         return 0;
 }

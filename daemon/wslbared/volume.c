@@ -437,6 +437,7 @@ static void take_target(Volume *v, const MountdResult *r, bool active)
                 log_full(LOG_WARNING, r->errnum, &about, "%s: %s", v->config->name,
                          r->message ? r->message : r->error);
         v->target_active = active;
+        v->target_unsure = false;
 }
 
 static void take_answer(Volume *v, PlanAction action, MountdResult *r)
@@ -663,6 +664,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
                 .mount = mount_status(v),
                 .mount_device = device_of_mount(v),
                 .target_active = v->target_active,
+                .target_unsure = v->target_unsure,
                 .unmount_wanted = v->unmount_wanted,
                 .eject = device_to_eject(v),
         };
@@ -740,6 +742,7 @@ static void follow(Volume *v, const Plan *p)
         r = v->past.put_off ? 0 : act(v, p);
         if (v->call)
                 v->action = p->action;
+        v->target_unsure |= v->action == PLAN_START_TARGET || v->action == PLAN_STOP_TARGET;
         if (r < 0 && r != -ENOTCONN)
                 (void)log_error(r, "%s: cannot ask wslbare-mountd: %s", v->config->name,
                                 strerror(-r));

@@ -108,8 +108,8 @@ typedef struct Volume {
         char *unmount_message;
         dev_t wanted_devnum; /* to be mounted although Auto=no, this incarnation */
         uint64_t wanted_diskseq;
-        bool is_next_wanted; /* the same, of the device that is being probed */
-        bool target_active;
+        bool is_next_wanted;               /* the same, of the device that is being probed */
+        bool target_active, target_unsure; /* see PlanInput */
 
         VolumeView view; /* what is published */
         bool is_published;

@@ -48,7 +48,7 @@ void scene_remove(Scene *s, const char *name);
 void scene_record(Scene *s, const char *name, RecordPhase phase, unsigned n, uint64_t diskseq,
                   int mount_id);
 
-/* The target of NAME was started by an earlier wslbared. */
+/* The flag NAME was left by an earlier wslbare-mountd. */
 void scene_flag(Scene *s, const char *name);
 
 /* Loads and begins to connect; what is plugged before scene_settle() was there before us. */

@@ -706,14 +706,18 @@ static void test_target_of_an_earlier_start(void)
 {
         static const struct {
                 const char *row;
-                bool flag;
+                const char *flags[2];
                 bool mounted;
                 unsigned n_started;
                 unsigned n_stopped;
         } rows[] = {
-                { "started already", true, true, 0, 0 },
-                { "mounted, and then we died", false, true, 1, 0 },
-                { "the mount went while we were away", true, false, 0, 1 },
+                { "started already", { "data" }, true, 0, 0 },
+                { "mounted, and then we died", { NULL }, true, 1, 0 },
+                { "the mount went while we were away", { "data" }, false, 0, 1 },
+                { "mountd died while starting it", { "data", ".data" }, true, 1, 0 },
+                { "the same, and the mount went", { "data", ".data" }, false, 0, 1 },
+                { "mountd died while stopping it", { ".data" }, true, 1, 0 },
+                { "the same, and the mount went", { ".data" }, false, 0, 1 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -724,8 +728,8 @@ static void test_target_of_an_earlier_start(void)
                 if (rows[i].mounted)
                         id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4",
                                                "/dev/fake1");
-                if (rows[i].flag)
-                        scene_flag(s, "data");
+                for (unsigned k = 0; k < 2 && rows[i].flags[k]; k++)
+                        scene_flag(s, rows[i].flags[k]);
                 scene_configure(s, "data", UUID_A, "");
                 scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
                 scene_start(s);
@@ -735,6 +739,23 @@ static void test_target_of_an_earlier_start(void)
                 ASSERT_CALLS(s, 0, 0, !rows[i].mounted, rows[i].mounted);
                 ASSERT_TARGET(s, rows[i].n_started, rows[i].n_stopped);
         }
+}
+
+static void test_target_of_a_request_that_is_lost(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_TARGET, (FakeAnswer){ .kind = FAKE_DROP });
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_TARGET(s, 1, 0);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_TARGET(s, 1, 1);
 }
 
 /* A flag without any mount, as after a crash between the two. */
@@ -1142,12 +1163,12 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
           TEST(target_is_started_once), TEST(target_of_an_earlier_start),
-          TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
-          TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
-          TEST(in_progress_is_put_off), TEST(unmount_in_progress_is_put_off),
-          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected), TEST(kept_mounted),
-          TEST(kept_mounted_after_failures), TEST(kept_mounted_on_another_target),
-          TEST(kept_mounted_where_it_is_shared), TEST(marked_is_left_alone),
-          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
+          TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
+          TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
+          TEST(target_cannot_be_started), TEST(in_progress_is_put_off),
+          TEST(unmount_in_progress_is_put_off), TEST(replugged_while_put_off),
+          TEST(foreign_unmount_is_respected), TEST(kept_mounted), TEST(kept_mounted_after_failures),
+          TEST(kept_mounted_on_another_target), TEST(kept_mounted_where_it_is_shared),
+          TEST(marked_is_left_alone), TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
           TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
           TEST(what_is_no_filesystem), TEST(not_ready_is_not_there))
