@@ -32,6 +32,7 @@ Device *device_free(Device *d)
                 return NULL;
         free(d->node);
         free(d->uuid);
+        free(d->uuid_sub);
         free(d->label);
         free(d->type);
         free(d->part_uuid);
@@ -47,6 +48,12 @@ Device *device_free(Device *d)
 bool device_same(const Device *a, const Device *b)
 {
         return a->devnum == b->devnum && a->diskseq == b->diskseq;
+}
+
+bool device_is_sibling(const Device *a, const Device *b)
+{
+        return a->uuid && a->uuid_sub && b->uuid_sub && streq_ptr(a->type, b->type) &&
+               streq_ptr(a->uuid, b->uuid) && !streq(a->uuid_sub, b->uuid_sub);
 }
 
 /* The bytes of the attribute NAME with a NUL after them: how many, 0 also where there is none. */

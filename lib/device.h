@@ -29,6 +29,8 @@ typedef struct Device {
         /* All NULL where unknown; UUIDs in lower case; strings from the disk as text_escape() shows
          * them. */
         char *uuid;
+        char *uuid_sub; /* of this one of the devices that a filesystem or an array is on, which all
+                           have its uuid */
         char *label;
         char *type;
         char *part_uuid;
@@ -62,3 +64,6 @@ int device_whole_disk_at(const char *sysfs, dev_t devnum, dev_t *ret);
 
 /* Whether A and B are the same device in the same incarnation. */
 bool device_same(const Device *a, const Device *b);
+
+/* Whether A and B are different devices of one filesystem or array; a copy is none. */
+bool device_is_sibling(const Device *a, const Device *b);

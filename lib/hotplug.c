@@ -122,6 +122,7 @@ static int set_udev_record(Device *d, struct udev_device *u)
                 bool lower;
         } rows[] = {
                 { &d->uuid, first_property(u, "ID_FS_UUID_ENC", "ID_FS_UUID"), true },
+                { &d->uuid_sub, first_property(u, "ID_FS_UUID_SUB_ENC", "ID_FS_UUID_SUB"), true },
                 { &d->label, first_property(u, "ID_FS_LABEL_ENC", "ID_FS_LABEL"), false },
                 { &d->type, udev_device_get_property_value(u, "ID_FS_TYPE"), false },
                 { &d->part_uuid, udev_device_get_property_value(u, "ID_PART_ENTRY_UUID"), true },

@@ -117,6 +117,7 @@ static int probe_superblocks(blkid_probe pr, ProbeResult *result)
                 copy_value(pr, "TYPE", result->type);
                 copy_value(pr, "VERSION", result->version);
                 copy_value(pr, "UUID", result->uuid);
+                copy_value(pr, "UUID_SUB", result->uuid_sub);
                 copy_value(pr, "LABEL", result->label);
         }
         return 0;
@@ -207,9 +208,9 @@ bool probe_result_is_valid(const ProbeResult *r)
 {
         return r->verdict < _PROBE_VERDICT_MAX && r->bad_checksum <= 1 &&
                fs_state_is_valid(&r->state) && is_terminated(r->usage) && is_terminated(r->type) &&
-               is_terminated(r->version) && is_terminated(r->uuid) && is_terminated(r->label) &&
-               is_terminated(r->part_uuid) && is_terminated(r->part_label) &&
-               is_terminated(r->table_uuid) && is_type(r->type);
+               is_terminated(r->version) && is_terminated(r->uuid) && is_terminated(r->uuid_sub) &&
+               is_terminated(r->label) && is_terminated(r->part_uuid) &&
+               is_terminated(r->part_label) && is_terminated(r->table_uuid) && is_type(r->type);
 }
 
 static int set_text(char **field, const char *value, bool lower)
@@ -253,6 +254,7 @@ int probe_result_describe(const ProbeResult *r, Device *d)
                 bool lower;
         } rows[] = {
                 { &d->uuid, r->uuid, true },
+                { &d->uuid_sub, r->uuid_sub, true },
                 { &d->label, r->label, false },
                 { &d->type, r->type, false },
                 { &d->part_uuid, r->part_uuid, true },

@@ -34,6 +34,7 @@ typedef struct ProbeResult {
         char type[PROBE_VALUE_MAX];
         char version[PROBE_VALUE_MAX];
         char uuid[PROBE_VALUE_MAX];
+        char uuid_sub[PROBE_VALUE_MAX]; /* of this one of several devices */
         char label[PROBE_VALUE_MAX];
         char part_uuid[PROBE_VALUE_MAX];
         char part_label[PROBE_VALUE_MAX];

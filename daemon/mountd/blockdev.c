@@ -171,10 +171,15 @@ void blockdev_report(const BlockDevice *b, Report *report)
                 const char *key;
                 const char *value;
         } rows[] = {
-                { "Node", d->node },          { "UUID", d->uuid },
-                { "Label", d->label },        { "Type", d->type },
-                { "PartUUID", d->part_uuid }, { "PartLabel", d->part_label },
-                { "DiskGUID", d->disk_guid }, { "Usage", p->usage },
+                { "Node", d->node },
+                { "UUID", d->uuid },
+                { "UUIDSub", d->uuid_sub },
+                { "Label", d->label },
+                { "Type", d->type },
+                { "PartUUID", d->part_uuid },
+                { "PartLabel", d->part_label },
+                { "DiskGUID", d->disk_guid },
+                { "Usage", p->usage },
                 { "Version", p->version },
         };
 

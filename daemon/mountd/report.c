@@ -32,6 +32,7 @@ static const ReportKey keys[] = {
         { "DiskSequence", 't' },
         { "Content", 'u' },
         { "UUID", 's' },
+        { "UUIDSub", 's' }, /* of this one of the devices that it is on */
         { "Label", 's' },
         { "Type", 's' },
         { "Usage", 's' },

@@ -85,10 +85,9 @@ static int append_device(sd_bus_message *reply, Manager *manager, const Device *
                 const char *key;
                 const char *value;
         } rows[] = {
-                { "Node", d->node },          { "UUID", d->uuid },
-                { "Label", d->label },        { "Type", d->type },
-                { "PartUUID", d->part_uuid }, { "DiskGUID", d->disk_guid },
-                { "Serial", d->serial },      { "WWN", d->wwn },
+                { "Node", d->node },          { "UUID", d->uuid },     { "UUIDSub", d->uuid_sub },
+                { "Label", d->label },        { "Type", d->type },     { "PartUUID", d->part_uuid },
+                { "DiskGUID", d->disk_guid }, { "Serial", d->serial }, { "WWN", d->wwn },
         };
         int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 

@@ -157,7 +157,8 @@ static uint64_t digest_content(const Device *d)
 {
         if (d->content == DEVICE_CONTENT_UNKNOWN)
                 return 0;
-        return add_to_digest(add_to_digest(d->content, d->uuid), d->type);
+        return add_to_digest(add_to_digest(add_to_digest(d->content, d->uuid), d->uuid_sub),
+                             d->type);
 }
 
 /* Not known is not changed: the kernel's own events say nothing of the content. */
@@ -283,11 +284,9 @@ int devices_set_content(Devices *devices, Seen *s, const MountdResult *r)
                 char **field;
                 const char *value;
         } rows[] = {
-                { &d->uuid, r->uuid },
-                { &d->label, r->label },
-                { &d->type, r->type },
-                { &d->part_uuid, r->part_uuid },
-                { &d->part_label, r->part_label },
+                { &d->uuid, r->uuid },           { &d->uuid_sub, r->uuid_sub },
+                { &d->label, r->label },         { &d->type, r->type },
+                { &d->part_uuid, r->part_uuid }, { &d->part_label, r->part_label },
                 { &d->disk_guid, r->disk_guid },
         };
 

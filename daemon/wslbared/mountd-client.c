@@ -55,10 +55,10 @@ MountdHolder *mountd_result_take_holders(MountdResult *r, size_t *ret_n)
 
 static void result_done(MountdResult *r)
 {
-        char **const strings[] = { &r->error,     &r->message, &r->node,      &r->uuid,
-                                   &r->label,     &r->type,    &r->part_uuid, &r->part_label,
-                                   &r->disk_guid, &r->target,  &r->options,   &r->shared,
-                                   &r->checked };
+        char **const strings[] = { &r->error,      &r->message,   &r->node,   &r->uuid,
+                                   &r->uuid_sub,   &r->label,     &r->type,   &r->part_uuid,
+                                   &r->part_label, &r->disk_guid, &r->target, &r->options,
+                                   &r->shared,     &r->checked };
 
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(*strings[i]);
@@ -149,12 +149,19 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 const char *key;
                 char **field;
         } strings[] = {
-                { "Error", &r->error },        { "Message", &r->message },
-                { "Node", &r->node },          { "UUID", &r->uuid },
-                { "Label", &r->label },        { "Type", &r->type },
-                { "PartUUID", &r->part_uuid }, { "PartLabel", &r->part_label },
-                { "DiskGUID", &r->disk_guid }, { "Target", &r->target },
-                { "Options", &r->options },    { "Shared", &r->shared },
+                { "Error", &r->error },
+                { "Message", &r->message },
+                { "Node", &r->node },
+                { "UUID", &r->uuid },
+                { "UUIDSub", &r->uuid_sub },
+                { "Label", &r->label },
+                { "Type", &r->type },
+                { "PartUUID", &r->part_uuid },
+                { "PartLabel", &r->part_label },
+                { "DiskGUID", &r->disk_guid },
+                { "Target", &r->target },
+                { "Options", &r->options },
+                { "Shared", &r->shared },
                 { "Checked", &r->checked },
         };
 

@@ -28,7 +28,7 @@ typedef struct MountdResult {
         int errnum;
         char *message;
         char **warnings;
-        char *node, *uuid, *label, *type, *part_uuid, *part_label, *disk_guid;
+        char *node, *uuid, *uuid_sub, *label, *type, *part_uuid, *part_label, *disk_guid;
         char *target, *options, *shared;
         char *checked; /* what came of a check, where that was done */
         uint64_t devnum, diskseq;

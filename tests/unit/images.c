@@ -27,6 +27,9 @@ const Image images[] = {
         { "xfs", "mkfs.xfs", "mkfs.xfs -q -f -L ix-ef-es $IMAGE", 320 * MIB },
         { "btrfs", "mkfs.btrfs", "mkfs.btrfs -q -f -L 'bu tter' $IMAGE >/dev/null 2>&1",
           128 * MIB },
+        { "btrfs-two", "mkfs.btrfs",
+          "truncate -s 128M $IMAGE-2 && mkfs.btrfs -q -f $IMAGE $IMAGE-2 >/dev/null 2>&1",
+          128 * MIB },
         { "ntfs", "mkntfs", "mkntfs -q -F -Q -L 'Neue Platte' $IMAGE >/dev/null 2>&1", 16 * MIB },
         { "vfat12", "mkfs.vfat", "mkfs.vfat -F 12 -n TWELVE -i 1234ABCD $IMAGE >/dev/null", MIB },
         { "vfat16", "mkfs.vfat", "mkfs.vfat -F 16 $IMAGE >/dev/null", 32 * MIB },
@@ -162,6 +165,7 @@ void image_compare(const char *path, const ProbeResult *r)
                 ASSERT_STR(r->type, type);
         compare_value(path, "USAGE", r->usage);
         compare_value(path, "UUID", r->uuid);
+        compare_value(path, "UUID_SUB", r->uuid_sub);
         compare_value(path, "LABEL", r->label);
         compare_value(path, "VERSION", r->version);
         compare_value(path, "PTUUID", r->table_uuid);

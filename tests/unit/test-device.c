@@ -61,6 +61,38 @@ static void test_same(void)
         }
 }
 
+static void test_sibling(void)
+{
+#define S(x) ((char *)(x))
+        static const Device a = { .type = S("btrfs"), .uuid = S("u"), .uuid_sub = S("1") };
+        static const struct {
+                const char *name;
+                Device b;
+                bool want;
+        } rows[] = {
+                { "another device of it",
+                  { .type = S("btrfs"), .uuid = S("u"), .uuid_sub = S("2") },
+                  true },
+                { "a copy", { .type = S("btrfs"), .uuid = S("u"), .uuid_sub = S("1") }, false },
+                { "of another one",
+                  { .type = S("btrfs"), .uuid = S("v"), .uuid_sub = S("2") },
+                  false },
+                { "of another type",
+                  { .type = S("zfs_member"), .uuid = S("u"), .uuid_sub = S("2") },
+                  false },
+                { "on one device", { .type = S("btrfs"), .uuid = S("u") }, false },
+                { "nothing known", { 0 }, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].name);
+                ASSERT_EQ(device_is_sibling(&a, &rows[i].b), rows[i].want);
+                ASSERT_EQ(device_is_sibling(&rows[i].b, &a), rows[i].want);
+        }
+        ASSERT(!device_is_sibling(&rows[5].b, &rows[5].b));
+#undef S
+}
+
 /* A sysfs with disk 8:16, below `sys`, and its partition 8:17, linked to as in the real one. */
 static const char *make_sysfs(void)
 {
@@ -367,6 +399,6 @@ static void test_real(void)
                 test_skip("no block device but loops here");
 }
 
-TEST_MAIN(TEST(new), TEST(same), TEST(sysfs), TEST(attributes), TEST(identifiers),
+TEST_MAIN(TEST(new), TEST(same), TEST(sibling), TEST(sysfs), TEST(attributes), TEST(identifiers),
           TEST(identifiers_known), TEST(uevent), TEST(whole_disk_malformed), TEST(absent),
           TEST(real))

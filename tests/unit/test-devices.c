@@ -247,6 +247,7 @@ static void test_content_of_a_probe(void)
         _cleanup_devices_ Devices *d = devices();
         const MountdResult found = { .content = DEVICE_CONTENT_FILESYSTEM,
                                      .uuid = (char *)"u",
+                                     .uuid_sub = (char *)"s",
                                      .label = (char *)"l",
                                      .type = (char *)"ext4",
                                      .part_uuid = (char *)"p",
@@ -262,6 +263,7 @@ static void test_content_of_a_probe(void)
         ASSERT_EQ(s->knowledge, SEEN_SETTLED);
         ASSERT_EQ(s->device->content, DEVICE_CONTENT_FILESYSTEM);
         ASSERT_STR(s->device->uuid, "u");
+        ASSERT_STR(s->device->uuid_sub, "s");
         ASSERT_STR(s->device->label, "l");
         ASSERT_STR(s->device->type, "ext4");
         ASSERT_STR(s->device->part_uuid, "p");

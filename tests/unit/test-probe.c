@@ -242,6 +242,31 @@ static void test_luks(void)
         ASSERT_STR(r.uuid, FS_UUID);
 }
 
+static Device *describe(int fd)
+{
+        ProbeResult r;
+        Device *d;
+
+        ASSERT_OK(device_new(0, &d));
+        ASSERT_OK(probe_fd(fd, -1, 0, &r));
+        ASSERT_OK(probe_result_describe(&r, d));
+        return d;
+}
+
+static void test_two_devices(void)
+{
+        _cleanup_free_ char *second = image_path("btrfs-two-2"), *copy = NULL;
+        _cleanup_close_ int fd = image_copy("btrfs-two", "btrfs-copy", &copy);
+        _cleanup_close_ int second_fd = open(second, O_RDONLY | O_CLOEXEC);
+        _cleanup_(device_freep) Device *a = describe(fd), *b = describe(second_fd);
+        _cleanup_(device_freep) Device *again = describe(fd);
+
+        ASSERT(a->uuid_sub && b->uuid_sub);
+        ASSERT_STR(a->uuid, b->uuid);
+        ASSERT(device_is_sibling(a, b));
+        ASSERT(!device_is_sibling(a, again));
+}
+
 static bool is_readable(int fd, ProbeResult *ret)
 {
         int r = probe_fd(fd, -1, 0, ret);
@@ -518,6 +543,7 @@ static void test_is_valid(void)
                 { "type", offsetof(ProbeResult, type) },
                 { "version", offsetof(ProbeResult, version) },
                 { "uuid", offsetof(ProbeResult, uuid) },
+                { "uuid_sub", offsetof(ProbeResult, uuid_sub) },
                 { "label", offsetof(ProbeResult, label) },
                 { "part_uuid", offsetof(ProbeResult, part_uuid) },
                 { "part_label", offsetof(ProbeResult, part_label) },
@@ -550,5 +576,5 @@ static void test_is_valid(void)
 }
 
 TEST_MAIN(TEST(images), TEST(ext4_values), TEST(partitions), TEST(whole_disk), TEST(ambivalent),
-          TEST(checksum), TEST(luks), TEST(truncated), TEST(blank), TEST(errors), TEST(random),
-          TEST(mutations), TEST(confined), TEST(block_devices), TEST(is_valid))
+          TEST(checksum), TEST(luks), TEST(two_devices), TEST(truncated), TEST(blank), TEST(errors),
+          TEST(random), TEST(mutations), TEST(confined), TEST(block_devices), TEST(is_valid))
