@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "advice.h"
 #include "macro.h"
 #include "plan.h"
 #include "text.h"
@@ -95,17 +96,26 @@ static int decide_ambiguous(const PlanInput *in, Plan *p)
                                      : "add a key to [Match] that tells them apart"));
 }
 
-static int decide_unmountable(const Device *d, Plan *p)
+/* What lsblk shows of an encrypted device first is no filesystem's UUID. */
+static char *explain_locked(const PlanInput *in, const Device *d, char *why)
 {
-        if (d->content == DEVICE_CONTENT_NONE)
-                return decide_because(p, VOLUME_UNSUPPORTED, d, STEP_PROBE,
-                                      text_format("%s holds no filesystem; make one (mkfs), or "
-                                                  "name another device in [Match]",
-                                                  d->node));
-        return decide_because(p, VOLUME_UNSUPPORTED, d, STEP_PROBE,
-                              text_format("%s holds %s, which is not a filesystem and cannot be "
-                                          "mounted; name another device in [Match]",
-                                          d->node, d->type ? d->type : "something"));
+        char *longer;
+
+        if (!d->uuid || !streq_ptr(in->config->match.uuid, d->uuid))
+                return why;
+        longer = text_format("%s; UUID= in %s is that of the encryption, so write that of the "
+                             "filesystem in it",
+                             why, in->config->path);
+        free(why);
+        return longer;
+}
+
+static int decide_unmountable(const PlanInput *in, VolumeState state, const Device *d, char *why,
+                              Plan *p)
+{
+        if (why && state == VOLUME_LOCKED)
+                why = explain_locked(in, d, why);
+        return decide_because(p, state, d, STEP_PROBE, why);
 }
 
 static int decide_occupied(const PlanInput *in, const Device *d, Plan *p)
@@ -147,14 +157,19 @@ static int decide_attempt(const PlanInput *in, PlanAction action, const Device *
                 return decide(p, VOLUME_FAILED, PLAN_NOTHING, d);
         case PLAN_PAST_UNSUPPORTED:
                 return decide(p, VOLUME_UNSUPPORTED, PLAN_NOTHING, d);
+        case PLAN_PAST_LOCKED:
+                return decide(p, VOLUME_LOCKED, PLAN_NOTHING, d);
         }
         return -EINVAL;
 }
 
 static int decide_mount(const PlanInput *in, const Device *d, Plan *p)
 {
-        if (d->content == DEVICE_CONTENT_NONE || d->content == DEVICE_CONTENT_OTHER)
-                return decide_unmountable(d, p);
+        char *why;
+        VolumeState state = advice_on_device(d, &why);
+
+        if (state != VOLUME_MOUNTED)
+                return decide_unmountable(in, state, d, why, p);
         if (!in->config->where || in->held_back || !(in->config->automatic || in->mount_wanted))
                 return decide(p, VOLUME_UNMOUNTED, PLAN_NOTHING, d);
         if (in->on_target)

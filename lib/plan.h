@@ -70,11 +70,13 @@ typedef enum PlanMount {
 
 /* How earlier attempts with this incarnation of the device ended. */
 typedef enum PlanPast {
-        PLAN_PAST_NONE,        /* none, or forgotten: a replug, reload or request starts afresh */
-        PLAN_PAST_DUE,         /* failed, and it is time to try again */
-        PLAN_PAST_WAITING,     /* failed, and it is not time yet */
-        PLAN_PAST_EXHAUSTED,   /* failed RetryLimit= times after the first */
-        PLAN_PAST_UNSUPPORTED, /* nothing here mounts it: trying again is of no use */
+        PLAN_PAST_NONE,      /* none, or forgotten: a replug, reload or request starts afresh */
+        PLAN_PAST_DUE,       /* failed, and it is time to try again */
+        PLAN_PAST_WAITING,   /* failed, and it is not time yet */
+        PLAN_PAST_EXHAUSTED, /* failed RetryLimit= times after the first, or its check did */
+        /* Trying again is of no use: */
+        PLAN_PAST_UNSUPPORTED, /* nothing here mounts it */
+        PLAN_PAST_LOCKED,      /* it is encrypted */
 } PlanPast;
 
 typedef struct PlanInput {

@@ -2,41 +2,18 @@
 
 #include <errno.h>
 
+#include "advice.h"
 #include "driver.h"
 #include "macro.h"
 #include "mount.h"
 #include "pid1.h"
 #include "sbin.h"
 
-typedef struct DriverHint {
-        const char *type;    /* as libblkid names it */
-        const char *kernel;  /* as the kernel does, where that differs */
-        const char *install; /* what brings a driver */
-} DriverHint;
-
-static const DriverHint hints[] = {
-        { "ntfs", "ntfs3", "install ntfs-3g, or a kernel with ntfs3" },
-        { "exfat", NULL, "install exfat-fuse, or a kernel with exfat" },
-        { "vfat", NULL, "install a kernel with vfat" },
-        { "f2fs", NULL, "install a kernel with f2fs" },
-        { "apfs", NULL, "install apfs-fuse" },
-        { "hfsplus", NULL, "install a kernel with hfsplus" },
-        { "zfs_member", NULL, "import the pool with zpool(8)" },
-};
-
 void driver_done(Driver *d)
 {
         free(d->type);
         free(d->helper);
         *d = (Driver){ 0 };
-}
-
-static const DriverHint *find_hint(const char *type)
-{
-        for (size_t i = 0; i < ELEMENTSOF(hints); i++)
-                if (streq(hints[i].type, type))
-                        return &hints[i];
-        return NULL;
 }
 
 static int kernel_has(const char *type)
@@ -60,23 +37,22 @@ static int take_type(Driver *d, const char *type)
 /* 1 found, 0 not. */
 static int find(const char *type, Driver *d)
 {
-        const DriverHint *hint = find_hint(type);
+        const char *kernel = advice_driver(type);
         int r = sbin_find(sbin_dirs, "mount", type, &d->helper);
 
         if (r == 0)
                 r = kernel_has(type);
         if (r != 0)
                 return r < 0 ? r : take_type(d, type);
-        if (!hint || !hint->kernel)
+        if (streq(kernel, type))
                 return 0;
-        r = kernel_has(hint->kernel);
-        return r <= 0 ? r : take_type(d, hint->kernel);
+        r = kernel_has(kernel);
+        return r <= 0 ? r : take_type(d, kernel);
 }
 
 int driver_find(const char *type, Driver *ret, Report *report)
 {
         _cleanup_(driver_done) Driver d = { 0 };
-        const DriverHint *hint = find_hint(type);
         int r = find(type, &d);
 
         if (r < 0)
@@ -85,12 +61,9 @@ int driver_find(const char *type, Driver *ret, Report *report)
         if (r == 0)
                 return report_fail(
                         report, "NotSupported", STEP_MOUNT, ENODEV,
-                        "Nothing here mounts %s: the kernel does not know it, and there "
-                        "is no mount.%s; %s",
-                        type, type,
-                        hint ? hint->install
-                             : "install a kernel module or a mount helper for it, or set "
-                               "Type= in [Mount] to a driver that is there");
+                        "Nothing here mounts %s: the kernel does not know it, and there is no "
+                        "mount.%s; %s",
+                        type, type, advice_install(type));
         *ret = d;
         d = (Driver){ 0 };
         return 0;

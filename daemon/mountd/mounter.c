@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "blockdev.h"
 #include "checker.h"
 #include "driver.h"
@@ -47,7 +48,9 @@ int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report)
 /* The device must be one that the file means, and hold something that can be mounted. */
 static int check_device(const VolumeConfig *config, const Device *d, Report *report)
 {
+        _cleanup_free_ char *why = NULL;
         const char *key = NULL;
+        VolumeState state;
 
         if (d->content == DEVICE_CONTENT_AMBIVALENT && match_device_but_content(&config->match, d))
                 return report_fail(
@@ -59,21 +62,15 @@ static int check_device(const VolumeConfig *config, const Device *d, Report *rep
                 return report_fail(report, "DeviceAbsent", STEP_PROBE, ENODEV,
                                    "%s is not what %s means: %s= does not fit", d->node,
                                    config->path, key);
-        if (d->content == DEVICE_CONTENT_NONE && d->type)
-                return report_fail(report, "MountFailed", STEP_PROBE, EUCLEAN,
-                                   "%s has a superblock of %s whose checksum is wrong; look at it "
-                                   "with fsck.%s",
-                                   d->node, d->type, d->type);
-        if (d->content == DEVICE_CONTENT_NONE)
-                return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
-                                   "%s holds no filesystem; make one (mkfs), or name another "
-                                   "device in [Match]",
-                                   d->node);
-        if (d->content != DEVICE_CONTENT_FILESYSTEM)
-                return report_fail(report, "NotSupported", STEP_PROBE, EMEDIUMTYPE,
-                                   "%s holds no filesystem but %s", d->node,
-                                   d->type ? d->type : "something that is not known");
-        return 0;
+        state = advice_on_device(d, &why);
+        if (state == VOLUME_MOUNTED)
+                return 0;
+        if (!why)
+                return report_fail(report, "MountFailed", STEP_PROBE, ENOMEM, "Out of memory");
+        if (state == VOLUME_FAILED)
+                return report_fail(report, "MountFailed", STEP_PROBE, EUCLEAN, "%s", why);
+        return report_fail(report, state == VOLUME_LOCKED ? "Locked" : "NotSupported", STEP_PROBE,
+                           EMEDIUMTYPE, "%s", why);
 }
 
 static int open_device(const VolumeConfig *config, dev_t devnum, uint64_t diskseq, BlockDevice *b,

@@ -281,6 +281,24 @@ static void log_warnings(const Volume *v, const MountdResult *r)
                          r->shared);
 }
 
+/* Of those errors after which trying again is of no use. */
+static PlanPast verdict_on(const char *error)
+{
+        static const struct {
+                const char *error;
+                PlanPast verdict;
+        } rows[] = {
+                { "NotSupported", PLAN_PAST_UNSUPPORTED },
+                { "Locked", PLAN_PAST_LOCKED },
+                { "CheckFailed", PLAN_PAST_EXHAUSTED },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (streq(rows[i].error, error))
+                        return rows[i].verdict;
+        return PLAN_PAST_NONE;
+}
+
 static void take_failure(Volume *v, const MountdResult *r)
 {
         static const char *const known[] = { "Busy",       "CheckFailed",   "DeviceAbsent",
@@ -290,12 +308,11 @@ static void take_failure(Volume *v, const MountdResult *r)
         const LogContext about = { v->config->name, v->device };
 
         log_warnings(v, r);
-        v->past.unsupported = streq(r->error, "NotSupported");
-        v->past.refused = streq(r->error, "CheckFailed");
+        v->past.verdict = verdict_on(r->error);
         set_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
                     find_error(r->error, known), r->message);
         volume_set_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
-        if (v->past.unsupported || v->past.refused)
+        if (v->past.verdict != PLAN_PAST_NONE)
                 return;
         if (v->past.attempts <= v->config->retry_limit)
                 retry_in(v, pause);
@@ -577,12 +594,12 @@ static PlanPast past_with(Volume *v, const Device *d)
                 v->past.devnum = d->devnum;
                 v->past.generation = s->generation;
         }
-        if (v->past.unsupported)
-                return PLAN_PAST_UNSUPPORTED;
+        if (v->past.verdict != PLAN_PAST_NONE)
+                return v->past.verdict;
         /* Behind a child that was given up it may take long: that is a failure. */
         if (v->past.retry_usec != 0 && !(v->past.put_off && v->past.attempts == 0))
                 return PLAN_PAST_WAITING;
-        if (v->past.refused || v->past.attempts > v->config->retry_limit)
+        if (v->past.attempts > v->config->retry_limit)
                 return PLAN_PAST_EXHAUSTED;
         return v->past.attempts > 0 ? PLAN_PAST_DUE : PLAN_PAST_NONE;
 }

@@ -37,8 +37,7 @@ typedef struct VolumePast {
         uint64_t generation; /* of the Seen */
         unsigned attempts;   /* that failed */
         unsigned deferrals;  /* attempts that could not be made just then, and do not count */
-        bool unsupported;
-        bool refused;        /* by a check, which another one would not change */
+        PlanPast verdict;    /* where trying again is of no use, else PLAN_PAST_NONE */
         bool put_off;        /* until the time comes, nothing is asked of mountd */
         uint64_t retry_usec; /* CLOCK_MONOTONIC; 0: no time is set */
 } VolumePast;

@@ -76,6 +76,61 @@ def make_btrfs(paths, size=None, uuid=None, label="", options=()):
     return uuid
 
 
+def _crc(data, crc):
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xEDB88320 if crc & 1 else 0)
+    return crc
+
+
+def _luks(uuid):
+    """LUKS1: magic and version, and the UUID as text."""
+    return {0: b"LUKS\xba\xbe" + struct.pack(">H", 1), 168: str(uuid).encode()}, str(uuid)
+
+
+def _bitlocker(_):
+    """The boot sector with BitLocker's GUID, that leads to the metadata of Windows 7 and later; it has no UUID."""
+    guid = uuids.UUID("4967d63b-2e29-4ad8-8399-f6a339e3d001").bytes_le
+    return {0: b"\xeb\x58\x90-FVE-FS-", 160: guid + struct.pack("<Q", 4096),
+            4096: b"-FVE-FS-" + struct.pack("<HH", 64, 2)}, None
+
+
+def _lvm(uuid):
+    """The label in the second sector, whose checksum is over all that follows it; 32 letters are the UUID."""
+    name = uuid.hex
+    rest = (struct.pack("<I", 32) + b"LVM2 001" + name.encode()).ljust(492, b"\0")
+    label = b"LABELONE" + struct.pack("<QI", 1, _crc(rest, 0xF597A6CF)) + rest
+    parts = [name[:6], *(name[i:i + 4] for i in range(6, 26, 4)), name[26:]]
+    return {512: label}, "-".join(parts)
+
+
+def _raid(uuid):
+    """Version 1.2 of md's superblock at 4 KiB, with the sum of its words."""
+    block = bytearray(256)
+    struct.pack_into("<II", block, 0, 0xA92B4EFC, 1)
+    block[16:32] = uuid.bytes
+    struct.pack_into("<Q", block, 144, 8)  # where it is itself, in sectors
+    block[168:184] = uuids.uuid4().bytes  # of this one of its devices
+    total = sum(struct.unpack("<64I", block))
+    struct.pack_into("<I", block, 216, (total & 0xFFFFFFFF) + (total >> 32))
+    return {4096: block}, str(uuid)
+
+
+_SIGNATURES = {"crypto_LUKS": _luks, "BitLocker": _bitlocker, "LVM2_member": _lvm, "linux_raid_member": _raid}
+
+
+def make_signature(kind, path, size=8 * MiB):
+    """Makes an image that is recognised as KIND, and no more than that; returns its UUID, None where it has none."""
+    pieces, uuid = _SIGNATURES[kind](uuids.uuid4())
+    with open(path, "wb") as f:
+        f.truncate(size)
+        for offset, data in pieces.items():
+            f.seek(offset)
+            f.write(data)
+    return uuid
+
+
 def make_disk(path, partitions, table="gpt", uuid=None):
     """Makes a partitioned image and returns the UUID of the table.
 

@@ -34,9 +34,20 @@ static const Device ambivalent = { .devnum = 0x804,
                                    .node = S("/dev/sda4"),
                                    .content = DEVICE_CONTENT_AMBIVALENT };
 
+static const Device luks = { .devnum = 0x805,
+                             .node = S("/dev/sda5"),
+                             .type = S("crypto_LUKS"),
+                             .uuid = S("outer"),
+                             .content = DEVICE_CONTENT_OTHER };
+static const Device pv = { .devnum = 0x806,
+                           .node = S("/dev/sda6"),
+                           .type = S("LVM2_member"),
+                           .content = DEVICE_CONTENT_OTHER };
+
 static const Device *const none[] = { NULL }, *const one[] = { &ext4 },
                            *const two[] = { &ext4, &clone }, *const a_swap[] = { &swap },
-                           *const a_blank[] = { &blank }, *const an_ambivalent[] = { &ambivalent };
+                           *const a_blank[] = { &blank }, *const an_ambivalent[] = { &ambivalent },
+                           *const a_luks[] = { &luks }, *const a_pv[] = { &pv };
 
 static const VolumeConfig config = { .name = S("data"),
                                      .path = S("/etc/wslbare.d/data.conf"),
@@ -44,6 +55,12 @@ static const VolumeConfig config = { .name = S("data"),
                                      .automatic = true };
 static const VolumeConfig manual = { .name = S("data"), .where = S("/mnt/data") };
 static const VolumeConfig nowhere = { .name = S("data"), .automatic = true };
+
+static const VolumeConfig by_outer = { .name = S("data"),
+                                       .path = S("/etc/wslbare.d/data.conf"),
+                                       .where = S("/mnt/data"),
+                                       .automatic = true,
+                                       .match.uuid = S("outer") };
 
 static const MountEntry ours = {
         .devnum = 0x801, .target = "/mnt/data", .type = "ext4", .source = "/dev/sda1"
@@ -155,6 +172,30 @@ static const Row rows[] = {
           PLAN_NOTHING,
           STEP_PROBE,
           "/dev/sda3 holds no filesystem" },
+        { "encrypted",
+          { .config = &config, FITS(a_luks) },
+          VOLUME_LOCKED,
+          PLAN_NOTHING,
+          STEP_PROBE,
+          "/dev/sda5 is encrypted with LUKS; unlock it" },
+        { "encrypted, and known by what lsblk shows",
+          { .config = &by_outer, FITS(a_luks) },
+          VOLUME_LOCKED,
+          PLAN_NOTHING,
+          STEP_PROBE,
+          "UUID= in /etc/wslbare.d/data.conf is that of the encryption" },
+        { "encrypted, as mountd found",
+          { .config = &config, FITS(an_ambivalent), .past = PLAN_PAST_LOCKED },
+          VOLUME_LOCKED,
+          PLAN_NOTHING,
+          0,
+          NULL },
+        { "a part of something",
+          { .config = &config, FITS(a_pv) },
+          VOLUME_MEMBER,
+          PLAN_NOTHING,
+          STEP_PROBE,
+          "vgchange" },
         { "ambivalent: mountd says why",
           { .config = &config, FITS(an_ambivalent) },
           VOLUME_MOUNTING,

@@ -248,6 +248,7 @@ static void test_failures_have_names(void)
                 { "Busy", "Busy", "failed" },
                 { "MountFailed", "MountFailed", "failed" },
                 { "NotSupported", "NotSupported", "unsupported" },
+                { "Locked", "Locked", "locked" },
                 { "AlreadyMounted", "MountFailed", "failed" }, /* by something else */
                 { "NotMounted", "MountFailed", "failed" },
                 { "Surprise", "MountFailed", "failed" },

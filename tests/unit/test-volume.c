@@ -476,26 +476,36 @@ static void test_unplugged_while_waiting(void)
         ASSERT_CALLS(s, 0, 1, 0, 0);
 }
 
-static void test_unsupported_is_not_tried_again(void)
+static void test_what_is_of_no_use_is_not_tried_again(void)
 {
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        const FakeAnswer unsupported = { FAKE_FAILURE, "NotSupported", "mount",
-                                         ENODEV,       "No driver",    NULL };
+        static const struct {
+                const char *error, *state;
+        } rows[] = {
+                { "NotSupported", "unsupported" },
+                { "Locked", "locked" },
+        };
 
-        scene_configure(s, "data", UUID_A, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unsupported);
-        start_with_device(s);
-        ASSERT_STATE(s, "data", "unsupported");
-        ASSERT_FAILURE(s, "data", "mount");
-        ASSERT_STR(scene_volume(s, "data")->failure_message, "No driver");
-        ASSERT(!scene_volume(s, "data")->retry);
-        scene_look_again(s);
-        ASSERT_CALLS(s, 0, 1, 0, 0);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer a = { FAKE_FAILURE, rows[i].error, "mount",
+                                       ENODEV,       "No driver",   NULL };
 
-        scene_unplug(s, 1);
-        scene_plug(s, 1, 8, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
+                test_row(rows[i].error);
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
+                start_with_device(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_STR(scene_volume(s, "data")->failure_message, "No driver");
+                ASSERT(!scene_volume(s, "data")->retry);
+                scene_look_again(s);
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+
+                scene_unplug(s, 1);
+                scene_plug(s, 1, 8, UUID_A);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "mounted");
+        }
 }
 
 static void test_an_error_of_the_bus_is_a_failure(void)
@@ -1111,21 +1121,38 @@ static void test_foreign_mount_on_the_target(void)
 
 static void test_what_is_no_filesystem(void)
 {
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        Device *d;
+        static const struct {
+                const char *type, *state, *answer;
+        } rows[] = {
+                { "swap", "unsupported", "NotSupported" },
+                { "crypto_LUKS", "locked", "Locked" },
+                { "BitLocker", "locked", "Locked" },
+                { "LVM2_member", "member", "NotSupported" },
+                { "linux_raid_member", "member", "NotSupported" },
+        };
 
-        scene_write(s, "data", "[Match]\nPartUUID=0123-ab\n[Mount]\nWhere=/mnt/data\n");
-        scene_start(s);
-        d = scene_device(1, 7, UUID_B);
-        d->content = DEVICE_CONTENT_OTHER;
-        free(d->type);
-        d->type = strdup("swap");
-        d->part_uuid = strdup("0123-ab");
-        scene_event(s, 1, 1, d);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "unsupported");
-        ASSERT_FAILURE(s, "data", "probe");
-        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+                Device *d;
+
+                test_row(rows[i].type);
+                scene_write(s, "data", "[Match]\nPartUUID=0123-ab\n[Mount]\nWhere=/mnt/data\n");
+                scene_start(s);
+                d = scene_device(1, 7, UUID_B);
+                d->content = DEVICE_CONTENT_OTHER;
+                free(d->type);
+                d->type = strdup(rows[i].type);
+                d->part_uuid = strdup("0123-ab");
+                scene_event(s, 1, 1, d);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_FAILURE(s, "data", "probe");
+                ASSERT(scene_request(s, "data", true, &answer));
+                scene_settle(s);
+                ASSERT_STR(answer, rows[i].answer);
+                ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+        }
 }
 
 static void test_not_ready_is_not_there(void)
@@ -1159,7 +1186,7 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(garbage_as_record_is_none), TEST(failure_is_told), TEST(pauses_double),
           TEST(the_timer_tries_again), TEST(no_retries_when_none_are_wanted),
           TEST(replug_starts_afresh), TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
-          TEST(unsupported_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
+          TEST(what_is_of_no_use_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
           TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
           TEST(target_is_started_once), TEST(target_of_an_earlier_start),
