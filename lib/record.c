@@ -25,6 +25,7 @@ Record *record_free(Record *r)
         if (!r)
                 return NULL;
         free(r->target);
+        free(r->source);
         free(r->asked);
         free(r);
         return NULL;
@@ -83,6 +84,8 @@ static int parse_line(Record *r, const char *key, const char *value)
                 return parse_phase(value, &r->phase);
         if (streq(key, "TARGET"))
                 return replace(&r->target, value);
+        if (streq(key, "SOURCE"))
+                return replace(&r->source, value);
         if (streq(key, "ASKED"))
                 return replace(&r->asked, value);
         if (streq(key, "DEVICE")) {
@@ -171,6 +174,8 @@ int record_save(const char *directory, const char *name, const Record *record)
                 phase_names[record->phase], record->target, major(record->devnum),
                 minor(record->devnum), record->diskseq);
         fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\n", record->mount_id, record->directory_made);
+        if (record->source)
+                fprintf(f, "SOURCE=%s\n", record->source);
         if (record->asked)
                 fprintf(f, "ASKED=%s\n", record->asked);
         if (fclose(f) != 0 || rename(temporary, path) < 0) {

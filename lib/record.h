@@ -29,6 +29,8 @@ typedef struct Record {
         char *target;
         dev_t devnum;
         uint64_t diskseq;
+        char *source; /* of the mount, as mountinfo calls it: where devices are many, maybe another
+                         one than DEVNUM; NULL while not mounted */
         int mount_id; /* 0 while not mounted */
         char *asked;  /* what the file asked for when it was mounted, as record_asked() has it; NULL
                          unknown */

@@ -11,6 +11,7 @@
 
 #include "advice.h"
 #include "blockdev.h"
+#include "btrfs.h"
 #include "checker.h"
 #include "driver.h"
 #include "helper.h"
@@ -40,9 +41,13 @@ int mounter_probe(dev_t devnum, uint64_t diskseq, Report *report)
 
         if (r >= 0)
                 r = blockdev_probe(&b, report);
-        if (r >= 0)
-                blockdev_report(&b, report);
-        return r;
+        if (r < 0)
+                return r;
+        /* Where no udevd tells the kernel. */
+        if (b.device->uuid_sub && streq_ptr(b.device->type, "btrfs"))
+                (void)btrfs_scan(b.device->node);
+        blockdev_report(&b, report);
+        return 0;
 }
 
 /* The device must be one that the file means, and hold something that can be mounted. */
@@ -106,6 +111,40 @@ static int build_options(const VolumeConfig *config, const Device *d, const char
         return 0;
 }
 
+static bool is_btrfs(const Driver *driver)
+{
+        return !driver->helper && streq(driver->type, "btrfs");
+}
+
+static int fail_incomplete(const Device *d, Report *report)
+{
+        return report_fail(report, "Incomplete", STEP_PROBE, ENODEV,
+                           "Devices of the filesystem on %s are missing; attach them (`btrfs "
+                           "filesystem show %s` tells how many), or write degraded in Options=",
+                           d->node, d->node);
+}
+
+/* The kernel gives the same errno when a device that it was told of went since, and when there is
+ * no such subvolume. */
+static bool lacks_devices(const Device *d)
+{
+        _cleanup_(mount_options_freep) MountOptions *plain = NULL;
+        _cleanup_free_ char *error = NULL, *reason = NULL;
+        _cleanup_close_ int fd = -1;
+
+        return mount_options_parse("ro", &plain, &error) >= 0 &&
+               mount_new("btrfs", d->node, plain, &fd, &reason) == -ENOENT;
+}
+
+static int check_complete(const VolumeConfig *config, const Driver *driver, const Device *d,
+                          Report *report)
+{
+        if (!is_btrfs(driver) || btrfs_scan(d->node) != 0 ||
+            text_has_word(config->options_text, "degraded", strlen("degraded")))
+                return 0;
+        return fail_incomplete(d, report);
+}
+
 /* A detached mount, by the kernel or by a helper. */
 static int make_mount(const Mounter *m, const VolumeConfig *config, const Driver *driver,
                       const Device *d, const MountOptions *options, int *ret_fd, Report *report)
@@ -117,6 +156,8 @@ static int make_mount(const Mounter *m, const VolumeConfig *config, const Driver
                 return helper_mount(driver, m->staging, config->name, d->node, options,
                                     config->mount_timeout_usec, ret_fd, report);
         r = mount_new(driver->type, d->node, options, ret_fd, &error);
+        if (r == -ENOENT && is_btrfs(driver) && lacks_devices(d))
+                return fail_incomplete(d, report);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_MOUNT, r,
                                    "Cannot mount %s as %s: %s%s%s", d->node, driver->type,
@@ -139,6 +180,17 @@ static int save(const Mounter *m, const char *name, Record *record, RecordPhase 
         return 0;
 }
 
+/* After the mount is verified or described. */
+static int save_mounted(const Mounter *m, const char *name, Record *record, int mount_id,
+                        Report *report)
+{
+        const char *source = report_get(report, "Source");
+
+        free(record->source);
+        record->source = source ? strdup(source) : NULL;
+        return save(m, name, record, RECORD_MOUNTED, mount_id, report);
+}
+
 static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
                   bool read_only, Target *target, Record *record, Report *report)
 {
@@ -150,6 +202,8 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
 
         progress(m, STEP_MOUNT);
         r = driver_find(config->type ? config->type : b->device->type, &driver, report);
+        if (r >= 0)
+                r = check_complete(config, &driver, b->device, report);
         if (r >= 0)
                 r = build_options(config, b->device, driver.type, read_only, &options, report);
         if (r >= 0)
@@ -163,7 +217,7 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
         progress(m, STEP_VERIFY);
         r = verify_mount(id, b->device, config->where, options, report);
         if (r >= 0)
-                r = save(m, config->name, record, RECORD_MOUNTED, id, report);
+                r = save_mounted(m, config->name, record, id, report);
         if (r < 0)
                 (void)mount_detach(target->parent_fd, target->name, id, MNT_DETACH);
         return r;
@@ -270,20 +324,15 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
                 return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
         target_share(where, report);
         r = verify_describe(id, d, report);
-        return r < 0 ? r : save(m, config->name, record, RECORD_MOUNTED, id, report);
+        return r < 0 ? r : save_mounted(m, config->name, record, id, report);
 }
 
-/* Of a filesystem whose device number is its own (btrfs, some of FUSE) the source says what it is.
- */
+/* Of a filesystem whose device number is its own (btrfs) the source says which it is. */
 static bool is_on_device(const MountEntry *e, const Record *record)
 {
-        _cleanup_(hotplug_event_done) HotplugEvent event = { 0 };
-
         if (major(e->devnum) != 0)
                 return e->devnum == record->devnum;
-        if (hotplug_lookup(record->devnum, &event) < 0)
-                return startswith(e->source, "/dev/"); /* it is gone */
-        return mount_entry_is_device(e, event.device);
+        return streq_ptr(e->source, record->source);
 }
 
 /* Its ID alone proves nothing: once free, the kernel gives it to the next mount. */

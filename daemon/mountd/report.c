@@ -49,6 +49,7 @@ static const ReportKey keys[] = {
         /* a mount */
         { "MountId", 'i' },
         { "Target", 's' },
+        { "Source", 's' },
         { "Options", 's' },
         { "ReadOnly", 'b' },
         { "Stale", 'b' },

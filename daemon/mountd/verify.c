@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/btrfs.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "btrfs.h"
 #include "macro.h"
 #include "missing.h"
 #include "mountinfo.h"
@@ -23,27 +18,10 @@ static int fail(Report *report, const char *target, const char *what)
                 target, what);
 }
 
-/* The device number of a btrfs mount is its own and says nothing of the disk; its UUID does. */
-static bool btrfs_has_uuid(const MountEntry *e, const char *uuid)
-{
-        struct btrfs_ioctl_fs_info_args info = { 0 };
-        _cleanup_close_ int fd = open(e->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-        const __u8 *id = info.fsid;
-        char text[37];
-
-        if (fd < 0 || ioctl(fd, BTRFS_IOC_FS_INFO, &info) < 0)
-                return false;
-        (void)snprintf(text, sizeof(text),
-                       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                       id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10],
-                       id[11], id[12], id[13], id[14], id[15]);
-        return streq_ptr(text, uuid);
-}
-
 bool verify_is_device(const MountEntry *e, const Device *d)
 {
         if (streq(e->type, "btrfs"))
-                return mount_entry_is_device(e, d) && btrfs_has_uuid(e, d->uuid);
+                return btrfs_is_on_device(e->target, d->devnum);
         return e->devnum == d->devnum && streq(e->root, "/");
 }
 
@@ -99,6 +77,7 @@ static int describe(const MountEntry *e, const Device *d, Report *report)
                 { "Node", d->node },     { "UUID", d->uuid },
                 { "Label", d->label },   { "Type", d->type ? d->type : e->type },
                 { "Target", e->target }, { "Options", options },
+                { "Source", e->source },
         };
 
         if (!options)

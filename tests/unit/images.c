@@ -28,8 +28,10 @@ const Image images[] = {
         { "btrfs", "mkfs.btrfs", "mkfs.btrfs -q -f -L 'bu tter' $IMAGE >/dev/null 2>&1",
           128 * MIB },
         { "btrfs-two", "mkfs.btrfs",
-          "truncate -s 128M $IMAGE-2 && mkfs.btrfs -q -f $IMAGE $IMAGE-2 >/dev/null 2>&1",
+          "truncate -s 128M $IMAGE-2 && mkfs.btrfs -q -f -L 'on two' $IMAGE $IMAGE-2 "
+          ">/dev/null 2>&1",
           128 * MIB },
+        { "btrfs-two-2", "mkfs.btrfs", "false", 0 }, /* made with the one before */
         { "ntfs", "mkntfs", "mkntfs -q -F -Q -L 'Neue Platte' $IMAGE >/dev/null 2>&1", 16 * MIB },
         { "vfat12", "mkfs.vfat", "mkfs.vfat -F 12 -n TWELVE -i 1234ABCD $IMAGE >/dev/null", MIB },
         { "vfat16", "mkfs.vfat", "mkfs.vfat -F 16 $IMAGE >/dev/null", 32 * MIB },

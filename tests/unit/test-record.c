@@ -12,12 +12,14 @@
 static void test_round_trip(void)
 {
         const char *dir = test_directory();
-        char target[] = "/mnt/with space/and=sign", asked[] = "/mnt/a ext4 ro noatime,data=ordered";
+        char target[] = "/mnt/with space/and=sign", source[] = "/dev/a b",
+             asked[] = "/mnt/a ext4 ro noatime,data=ordered";
         const Record in = {
                 .phase = RECORD_MOUNTED,
                 .target = target,
                 .devnum = makedev(259, 70000),
                 .diskseq = UINT64_MAX,
+                .source = source,
                 .mount_id = 4711,
                 .asked = asked,
                 .directory_made = true,
@@ -30,6 +32,7 @@ static void test_round_trip(void)
         ASSERT_STR(out->target, in.target);
         ASSERT(out->devnum == in.devnum);
         ASSERT(out->diskseq == in.diskseq);
+        ASSERT_STR(out->source, source);
         ASSERT_EQ(out->mount_id, 4711);
         ASSERT(out->directory_made);
         ASSERT_STR(out->asked, asked);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "images.h"
+#include "macro.h"
+#include "record.h"
+#include "served.h"
+#include "test.h"
+#include "text.h"
+
+/* A filesystem on two disks, by mountd's requests. */
+
+/* A new filesystem each time: the kernel remembers those that it knew, and refuses older copies. */
+static void begin(Disk *first)
+{
+        _cleanup_free_ char *image = image_path("btrfs-two");
+
+        (void)unlink(image);
+        served_begin_with_disks();
+        served_start(); /* first, as it would keep what is open already */
+        served_attach("btrfs-two", first);
+}
+
+static void configure(const char *options)
+{
+        _cleanup_free_ char *text = text_format(
+                "[Match]\nLabel=on two\n[Mount]\nWhere=%s\nOptions=%s\n", served.where, options);
+
+        test_write(served.config, "data.conf", text);
+}
+
+/* As it does when wslbared wants to know what is on a new disk. */
+static void attach_second(Disk *second)
+{
+        served_attach("btrfs-two-2", second);
+        ASSERT_CONTAINS(ask("Probe", "tt", (uint64_t)second->devnum, second->diskseq),
+                        "UUIDSub s ");
+}
+
+static void detach(Disk *disk)
+{
+        _cleanup_free_ char *path = text_format("/sys/block/%s/loop", disk->node + 5);
+
+        disk->fd = close_fd(disk->fd);
+        WAIT_FOR(!is_there(path));
+}
+
+static void assert_incomplete(const Disk *disk)
+{
+        unsigned n_mounts = count_mounts();
+        const char *a = ask_mount("data", disk);
+
+        ASSERT_CONTAINS(a, "Error s Incomplete\n");
+        ASSERT_CONTAINS(a, disk->node);
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!is_there(served.where));
+}
+
+static void assert_mounts(const Disk *disk)
+{
+        const char *a = ask_mount("data", disk);
+        int id = mount_on(served.where);
+
+        if (id == 0)
+                test_fail(__FILE__, __LINE__, "%s", a);
+        ASSERT_CONTAINS(a, disk->node);
+        /* Whichever of the two the kernel calls the source, it is known by both. */
+        ASSERT_CONTAINS(ask("Adopt", "stt", "data", (uint64_t)disk->devnum, disk->diskseq),
+                        "Target s ");
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+}
+
+static void test_comes_one_by_one(void)
+{
+        Disk a, b;
+
+        begin(&a);
+        configure("");
+        assert_incomplete(&a);
+        attach_second(&b);
+        assert_mounts(&a);
+        assert_mounts(&b);
+        detach(&a);
+        detach(&b);
+        served_stop();
+}
+
+/* The kernel counts a device that went for one that is there. */
+static void test_one_went(void)
+{
+        Disk a, b;
+
+        begin(&a);
+        configure("");
+        attach_second(&b);
+        assert_mounts(&a);
+        detach(&b);
+        assert_incomplete(&a);
+        configure("degraded");
+        assert_mounts(&a);
+        detach(&a);
+        served_stop();
+}
+
+/* The kernel's errno is the same. */
+static void test_no_such_subvolume(void)
+{
+        Disk a, b;
+
+        begin(&a);
+        configure("subvol=nonesuch");
+        attach_second(&b);
+        ASSERT_CONTAINS(ask_mount("data", &a), "Error s MountFailed\n");
+        detach(&b);
+        assert_incomplete(&a);
+        detach(&a);
+        served_stop();
+}
+
+/* Mounted there by somebody else, and the mount's ID is given again. */
+static void test_other_one_is_not_taken_for_it(void)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        Disk a, b, other;
+
+        begin(&a);
+        configure("");
+        attach_second(&b);
+        served_attach("btrfs", &other);
+        ASSERT_CONTAINS(ask_mount("data", &a), "Target s ");
+        ASSERT_OK(umount2(served.where, 0));
+        ASSERT_OK(mount(other.node, served.where, "btrfs", 0, NULL));
+        ASSERT_OK(record_load(served.records, "data", &record));
+        record->mount_id = mount_on(served.where);
+        ASSERT_OK(record_save(served.records, "data", record));
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT(mount_on(served.where) > 0);
+        ASSERT_CONTAINS(ask_mount("data", &other), "Error s DeviceAbsent\n");
+        ASSERT_CONTAINS(ask_mount("data", &a), "Error s MountFailed\nStep s target\n");
+        ASSERT_OK(umount2(served.where, 0));
+        detach(&a);
+        detach(&b);
+        detach(&other);
+        served_stop();
+}
+
+TEST_MAIN(TEST(comes_one_by_one), TEST(one_went), TEST(no_such_subvolume),
+          TEST(other_one_is_not_taken_for_it))
