@@ -9,6 +9,7 @@
 #include "volume-config.h"
 
 #define TYPE_MAX 64U
+#define MEMBERS_MAX 256U
 #define RETRY_LIMIT_MAX 1000U
 #define USEC_PER_DAY (86400 * USEC_PER_SEC)
 
@@ -261,6 +262,13 @@ static int parse_span(const ConfigAssignment *a, uint64_t min, uint64_t max, con
         return 0;
 }
 
+static int parse_members(const ConfigAssignment *a, void *target)
+{
+        if (parse_unsigned(a->value, 1, MEMBERS_MAX, target) < 0)
+                return refuse(a, "is no number of devices; write 1 to %u", MEMBERS_MAX);
+        return 0;
+}
+
 /* Neither 0 nor infinity: a disk that hangs has to be given up. */
 static int parse_mount_timeout(const ConfigAssignment *a, void *target)
 {
@@ -320,6 +328,8 @@ static const ConfigKey keys[] = {
         { "Mount", "KeepMounted", parse_keep_mounted, TARGET(keep_mounted),
           "mount again what somebody else unmounted: yes, no, or auto, only below WSL's shared "
           "directory; by default auto" },
+        { "Mount", "Members", parse_members, TARGET(members),
+          "devices that a btrfs on several needs before it is mounted; by default 1" },
         { "Mount", "MountTimeoutSec", parse_mount_timeout, TARGET(mount_timeout_usec),
           "time limit for the check and for the mount, each; by default 90" },
         { "Mount", "RetryLimit", parse_retry_limit, TARGET(retry_limit),

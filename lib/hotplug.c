@@ -136,8 +136,10 @@ static int set_udev_record(Device *d, struct udev_device *u)
                 if (set_text(rows[i].field, rows[i].value, rows[i].lower) < 0)
                         return -ENOMEM;
         d->content = content_of(d, u);
-        d->ready = !property_is(u, "SYSTEMD_READY", "0") &&
-                   !property_is(u, "DM_UDEV_DISABLE_OTHER_RULES_FLAG", "1");
+        /* Where devices of a filesystem are missing, the mount tells. */
+        d->ready =
+                (!property_is(u, "SYSTEMD_READY", "0") || property_is(u, "ID_BTRFS_READY", "0")) &&
+                !property_is(u, "DM_UDEV_DISABLE_OTHER_RULES_FLAG", "1");
         return set_by_id(d, u);
 }
 

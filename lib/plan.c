@@ -74,7 +74,7 @@ static int decide_because(Plan *p, VolumeState state, const Device *device, Fail
         return decide(p, state, PLAN_NOTHING, device);
 }
 
-static const Device *find_mounted(const PlanInput *in)
+static const Device *find_source(const PlanInput *in)
 {
         for (size_t i = 0; in->on_target && i < in->n_fitting; i++)
                 if (mount_entry_is_device(in->on_target, in->fitting[i]))
@@ -82,9 +82,51 @@ static const Device *find_mounted(const PlanInput *in)
         return NULL;
 }
 
-static int decide_ambiguous(const PlanInput *in, Plan *p)
+/* One by which what is on the target can be taken for ours: it fits by itself. */
+static const Device *find_mounted(const PlanInput *in)
 {
-        const Device *a = in->fitting[0], *b = in->fitting[1];
+        const Device *source = find_source(in), *sibling = NULL;
+
+        for (size_t i = 0; source && i < in->n_fitting - in->n_siblings; i++) {
+                if (in->fitting[i] == source)
+                        return source;
+                if (device_is_sibling(in->fitting[i], source))
+                        sibling = in->fitting[i];
+        }
+        return sibling;
+}
+
+/* Two of those that fit that are not devices of one filesystem. */
+static bool find_rivals(const PlanInput *in, const Device **ret_a, const Device **ret_b)
+{
+        for (size_t i = 0; i < in->n_fitting; i++)
+                for (size_t k = i + 1; k < in->n_fitting; k++)
+                        if (!device_is_sibling(in->fitting[i], in->fitting[k])) {
+                                *ret_a = in->fitting[i];
+                                *ret_b = in->fitting[k];
+                                return true;
+                        }
+        return false;
+}
+
+/* The one to speak of, where all are devices of one filesystem; a mount keeps its own. */
+static const Device *find_first(const PlanInput *in)
+{
+        const Device *first = NULL;
+
+        for (size_t i = 0; i < in->n_fitting - in->n_siblings; i++) {
+                const Device *d = in->fitting[i];
+
+                if (d == in->mount_device)
+                        return d;
+                if (!first || d->devnum < first->devnum)
+                        first = d;
+        }
+        return first;
+}
+
+static int decide_ambiguous(const PlanInput *in, const Device *a, const Device *b, Plan *p)
+{
         bool tellable = a->part_uuid && b->part_uuid && !streq(a->part_uuid, b->part_uuid);
 
         return decide_because(
@@ -94,6 +136,14 @@ static int decide_ambiguous(const PlanInput *in, Plan *p)
                             in->n_fitting, a->node, b->node,
                             tellable ? "add PartUUID= to [Match]"
                                      : "add a key to [Match] that tells them apart"));
+}
+
+static int decide_incomplete(const PlanInput *in, const Device *d, Plan *p)
+{
+        return decide_because(p, VOLUME_INCOMPLETE, d, STEP_PROBE,
+                              text_format("%zu of %u devices of its filesystem are attached, %s "
+                                          "among them; attach the others, or change Members=",
+                                          in->n_fitting, in->config->members, d->node));
 }
 
 /* What lsblk shows of an encrypted device first is no filesystem's UUID. */
@@ -136,13 +186,13 @@ static int decide_occupied(const PlanInput *in, const Device *d, Plan *p)
 
 const Device *plan_focus(const PlanInput *in)
 {
-        const Device *mounted = find_mounted(in);
+        const Device *mounted = find_mounted(in), *a, *b;
 
         if (in->mount != PLAN_MOUNT_NONE)
                 return in->mount_device;
         if (mounted)
                 return mounted;
-        return in->n_fitting == 1 ? in->fitting[0] : NULL;
+        return find_rivals(in, &a, &b) ? NULL : find_first(in);
 }
 
 /* One more attempt at what ACTION says, unless it is too early or of no use. */
@@ -159,6 +209,8 @@ static int decide_attempt(const PlanInput *in, PlanAction action, const Device *
                 return decide(p, VOLUME_UNSUPPORTED, PLAN_NOTHING, d);
         case PLAN_PAST_LOCKED:
                 return decide(p, VOLUME_LOCKED, PLAN_NOTHING, d);
+        case PLAN_PAST_INCOMPLETE:
+                return decide(p, VOLUME_INCOMPLETE, PLAN_NOTHING, d);
         }
         return -EINVAL;
 }
@@ -170,6 +222,8 @@ static int decide_mount(const PlanInput *in, const Device *d, Plan *p)
 
         if (state != VOLUME_MOUNTED)
                 return decide_unmountable(in, state, d, why, p);
+        if (d->uuid_sub && in->n_fitting < in->config->members)
+                return decide_incomplete(in, d, p);
         if (!in->config->where || in->held_back || !(in->config->automatic || in->mount_wanted))
                 return decide(p, VOLUME_UNMOUNTED, PLAN_NOTHING, d);
         if (in->on_target)
@@ -179,24 +233,35 @@ static int decide_mount(const PlanInput *in, const Device *d, Plan *p)
 
 static int decide_unmounted(const PlanInput *in, Plan *p)
 {
-        const Device *mounted = find_mounted(in);
+        const Device *mounted = find_mounted(in), *d = find_first(in), *a, *b;
 
         if (in->eject)
                 return decide(p, VOLUME_UNMOUNTING, PLAN_EJECT, in->eject);
         if (mounted && !in->config_is_bad)
                 return decide_attempt(in, PLAN_ADOPT, mounted, p);
-        if (in->n_fitting == 0)
+        if (!d)
                 return decide(p, in->probing ? VOLUME_PROBING : VOLUME_ABSENT, PLAN_NOTHING, NULL);
         if (in->config_is_bad)
-                return decide_because(p, VOLUME_FAILED, in->fitting[0], STEP_CONFIG,
+                return decide_because(p, VOLUME_FAILED, d, STEP_CONFIG,
                                       text_format("%s has errors and is not in force; mend it, "
                                                   "then reload",
                                                   in->config->path));
-        if (in->n_fitting > 1)
-                return decide_ambiguous(in, p);
+        if (find_rivals(in, &a, &b))
+                return decide_ambiguous(in, a, b, p);
         if (in->probing && in->starting)
-                return decide(p, VOLUME_PROBING, PLAN_NOTHING, in->fitting[0]);
-        return decide_mount(in, in->fitting[0], p);
+                return decide(p, VOLUME_PROBING, PLAN_NOTHING, d);
+        return decide_mount(in, d, p);
+}
+
+/* It goes on without them, or not: only the filesystem can tell. */
+static int explain_lost(const PlanInput *in, Plan *p)
+{
+        p->step = STEP_RUN;
+        p->message = text_format("Devices of its filesystem went while it was mounted (%u), and it "
+                                 "goes on without as far as it can; attach them, mount it again, "
+                                 "and let `btrfs scrub start` mend what they missed",
+                                 in->mount_lost);
+        return p->message ? 0 : -ENOMEM;
 }
 
 static bool target_may_be_active(const PlanInput *in)
@@ -219,6 +284,8 @@ static int decide_mounted(const PlanInput *in, Plan *p)
                               d);
         if (in->mount == PLAN_MOUNT_RECORDED)
                 return decide_attempt(in, PLAN_ADOPT, d, p);
+        if (in->mount_lost > 0 && explain_lost(in, p) < 0)
+                return -ENOMEM;
         return decide(p, VOLUME_MOUNTED,
                       in->target_active && !in->target_unsure ? PLAN_NOTHING : PLAN_START_TARGET,
                       d);
@@ -233,7 +300,7 @@ int plan_volume(const PlanInput *in, Plan *p)
         case PLAN_MOUNT_GONE:
                 if (!in->keep)
                         return decide(p, in->n_fitting > 0 ? VOLUME_UNMOUNTED : VOLUME_ABSENT,
-                                      PLAN_FORGET, in->n_fitting > 0 ? in->fitting[0] : NULL);
+                                      PLAN_FORGET, find_first(in));
                 __attribute__((fallthrough));
         case PLAN_MOUNT_NONE:
                 r = decide_unmounted(in, p);

@@ -77,6 +77,7 @@ typedef enum PlanPast {
         /* Trying again is of no use: */
         PLAN_PAST_UNSUPPORTED, /* nothing here mounts it */
         PLAN_PAST_LOCKED,      /* it is encrypted */
+        PLAN_PAST_INCOMPLETE,  /* the kernel says that devices of the filesystem are missing */
 } PlanPast;
 
 typedef struct PlanInput {
@@ -85,26 +86,29 @@ typedef struct PlanInput {
         const Device *const
                 *fitting; /* devices that fit, match_device() or match_device_but_content() */
         size_t n_fitting;
-        bool probing;  /* a device whose content is not known yet may turn out to fit */
+        size_t n_siblings; /* of them, the last are siblings of the others, and do not fit */
+        bool probing;      /* a device whose content is not known yet may turn out to fit */
         bool starting; /* then wait for it, as it was there when we started: which of two is looked
                           at first decides nothing */
         const MountEntry *on_target; /* what is mounted on the target, NULL nothing */
         bool on_target_is_dead;      /* and its disk is gone */
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
-        bool target_active;         /* wslbare@NAME.target is started, as far as we know */
-        bool target_unsure;         /* it was to be started or stopped, and no answer came */
-        bool unmount_wanted;        /* somebody asked for it */
-        const Device *eject;        /* to be ejected: somebody asked for it, NULL nobody */
-        bool mount_wanted; /* somebody asked for it, and the device was not replugged since: as
-                              Auto=yes */
-        bool held_back;    /* unmounted by intent or by somebody else, and not replugged since */
-        bool keep;         /* with PLAN_MOUNT_GONE: it is to be mounted on the same target again */
-        PlanPast past;     /* with plan_focus() */
+        unsigned mount_lost; /* other devices of its filesystem that went while it was mounted */
+        bool target_active;  /* wslbare@NAME.target is started, as far as we know */
+        bool target_unsure;  /* it was to be started or stopped, and no answer came */
+        bool unmount_wanted; /* somebody asked for it */
+        const Device *eject; /* to be ejected: somebody asked for it, NULL nobody */
+        bool mount_wanted;   /* somebody asked for it, and the device was not replugged since: as
+                                Auto=yes */
+        bool held_back;      /* unmounted by intent or by somebody else, and not replugged since */
+        bool keep;     /* with PLAN_MOUNT_GONE: it is to be mounted on the same target again */
+        PlanPast past; /* with plan_focus() */
 } PlanInput;
 
 /* The one device that the next step would be about, NULL none: the mount's, the one that is on the
- * target already, or the only one that fits. Needs all of IN but mount_wanted, held_back and past.
+ * target already, or the only one that fits; of siblings the one of the lowest number. Needs all of
+ * IN but mount_wanted, held_back and past.
  */
 const Device *plan_focus(const PlanInput *in);
 

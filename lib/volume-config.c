@@ -46,6 +46,7 @@ static int volume_config_new(const char *name, const ConfigFile *file, VolumeCon
         if (!c->name || !c->path || !c->fingerprint || !c->options_text)
                 return -ENOMEM;
         c->automatic = true;
+        c->members = 1;
         c->mount_timeout_usec = 90 * USEC_PER_SEC;
         c->retry_limit = 5;
         c->retry_usec = USEC_PER_SEC;

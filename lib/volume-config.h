@@ -35,6 +35,7 @@ typedef struct VolumeConfig {
         CheckWhen check;
         CheckFailure check_failure;
         KeepMounted keep_mounted;
+        unsigned members; /* devices that a filesystem on several needs before it is mounted */
         uint64_t mount_timeout_usec;
         unsigned retry_limit;
         uint64_t retry_usec;

@@ -78,6 +78,11 @@ const Device *seen_known(const Seen *s)
         return s->before ? s->before : s->device;
 }
 
+bool seen_is_known(const Seen *s)
+{
+        return s->before || s->knowledge == SEEN_SETTLED;
+}
+
 static int add(Devices *d, Seen **ret)
 {
         Seen **grown = reallocarray(d->seen, d->n + 1, sizeof(*grown));

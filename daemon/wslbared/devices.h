@@ -47,6 +47,8 @@ Seen *devices_find_same(const Devices *d, dev_t devnum, uint64_t diskseq);
 /* What is known of it by now. While a device is looked at again that is what it was: else, of two
  * that fit, the one that is looked at first would fit alone for a moment, and be mounted. */
 const Device *seen_known(const Seen *s);
+/* Whether its content is part of that. */
+bool seen_is_known(const Seen *s);
 
 typedef enum DevicesChange {
         DEVICES_NOTHING, /* a copy, or late: this event or a newer one was seen before */

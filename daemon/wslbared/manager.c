@@ -399,10 +399,17 @@ static bool is_about_a_mount(const Manager *m, const HotplugEvent *e)
         return false;
 }
 
+static void note_loss(Manager *m, const Device *old)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_notices_loss(m->volumes[i], old);
+}
+
 void manager_device_event(Manager *m, HotplugEvent *e)
 {
         _cleanup_(device_freep) Device *old = NULL;
         SeenKnowledge unsettled = SEEN_UNKNOWN;
+        const Device *new;
         int r;
 
         if (is_about_a_mount(m, e)) {
@@ -417,9 +424,11 @@ void manager_device_event(Manager *m, HotplugEvent *e)
         if (r <= DEVICES_NOTHING)
                 return;
         m->is_hint_due = true;
+        new = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum)->device : NULL;
+        if (old && !(new &&new->size > 0 && device_same(old, new)))
+                note_loss(m, old);
         mark_for(m, old);
-        if (r == DEVICES_CHANGED)
-                mark_for(m, devices_find(m->devices, e->devnum)->device);
+        mark_for(m, new);
 }
 
 static void on_device(HotplugEvent *e, void *userdata)
@@ -462,6 +471,7 @@ void manager_end_scan(Manager *m)
                 if (!gone)
                         return;
                 m->is_hint_due = true;
+                note_loss(m, gone);
                 mark_for(m, gone);
         }
 }

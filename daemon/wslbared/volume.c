@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "candidates.h"
 #include "log.h"
 #include "macro.h"
 #include "manager.h"
@@ -161,12 +162,33 @@ void volume_set_config(Volume *v, VolumeConfig *config)
         volume_start_afresh(v);
 }
 
+static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
+{
+        const Seen *s = devices_find_same(manager_devices(v->manager), devnum, diskseq);
+
+        return s ? seen_known(s) : NULL;
+}
+
+static const Device *device_of_mount(const Volume *v)
+{
+        return v->mount ? find_same(v, v->mount->devnum, v->mount->diskseq) : NULL;
+}
+
+void volume_notices_loss(Volume *v, const Device *old)
+{
+        const Device *d = device_of_mount(v);
+
+        if (d && device_is_sibling(d, old))
+                v->mount->lost++;
+}
+
 bool volume_cares_for(const Volume *v, const Device *d)
 {
         return match_device(&v->config->match, d, NULL) ||
                match_device_but_content(&v->config->match, d) ||
                match_device_unseen(&v->config->match, d) ||
-               (v->mount && v->mount->devnum == d->devnum) || v->past.devnum == d->devnum;
+               (v->mount && v->mount->devnum == d->devnum) || v->past.devnum == d->devnum ||
+               candidates_relate(v, d);
 }
 
 /* What is on its target, or above and may hide it, and its own mount. */
@@ -291,6 +313,7 @@ static PlanPast verdict_on(const char *error)
                 { "NotSupported", PLAN_PAST_UNSUPPORTED },
                 { "Locked", PLAN_PAST_LOCKED },
                 { "CheckFailed", PLAN_PAST_EXHAUSTED },
+                { "Incomplete", PLAN_PAST_INCOMPLETE },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -549,26 +572,6 @@ static int act(Volume *v, const Plan *p)
         return -EINVAL;
 }
 
-/* The devices that fit, in FITTING of room for all; their number. */
-static size_t find_fitting(const Volume *v, const Device **fitting, bool *ret_probing)
-{
-        const Devices *devices = manager_devices(v->manager);
-        const Match *match = &v->config->match;
-        size_t n = 0;
-
-        *ret_probing = false;
-        for (size_t i = 0; i < devices_count(devices); i++) {
-                const Seen *s = devices_get(devices, i);
-                const Device *d = seen_known(s);
-
-                if ((s->knowledge == SEEN_SETTLED || s->before) && match_fits(match, d))
-                        fitting[n++] = d;
-                else if (s->knowledge == SEEN_PROBING && d->ready && d->size > 0)
-                        *ret_probing |= match_device_unseen(match, d);
-        }
-        return n;
-}
-
 static PlanMount mount_status(const Volume *v)
 {
         const MountEntry *e;
@@ -583,16 +586,28 @@ static PlanMount mount_status(const Volume *v)
         return v->mount->recorded ? PLAN_MOUNT_RECORDED : PLAN_MOUNT_PRESENT;
 }
 
-/* Failures are of one incarnation of one device; with another one all begins anew. */
-static PlanPast past_with(Volume *v, const Device *d)
+/* A digest of the incarnations of D and of the others of its filesystem. */
+static uint64_t generation_of(const Volume *v, const Device *d, const PlanInput *in)
 {
-        const Seen *s = devices_find(manager_devices(v->manager), d->devnum);
+        const Devices *devices = manager_devices(v->manager);
+        uint64_t sum = devices_find(devices, d->devnum)->generation;
 
-        if (v->past.devnum != d->devnum || v->past.generation != s->generation) {
+        for (size_t i = 0; i < in->n_fitting; i++)
+                if (device_is_sibling(in->fitting[i], d))
+                        sum += devices_find(devices, in->fitting[i]->devnum)->generation;
+        return sum;
+}
+
+/* Failures are of one incarnation of one device; with another one all begins anew. */
+static PlanPast past_with(Volume *v, const Device *d, const PlanInput *in)
+{
+        uint64_t generation = generation_of(v, d, in);
+
+        if (v->past.devnum != d->devnum || v->past.generation != generation) {
                 volume_start_afresh(v);
                 forget_attempt(v);
                 v->past.devnum = d->devnum;
-                v->past.generation = s->generation;
+                v->past.generation = generation;
         }
         if (v->past.verdict != PLAN_PAST_NONE)
                 return v->past.verdict;
@@ -602,18 +617,6 @@ static PlanPast past_with(Volume *v, const Device *d)
         if (v->past.attempts > v->config->retry_limit)
                 return PLAN_PAST_EXHAUSTED;
         return v->past.attempts > 0 ? PLAN_PAST_DUE : PLAN_PAST_NONE;
-}
-
-static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
-{
-        const Seen *s = devices_find_same(manager_devices(v->manager), devnum, diskseq);
-
-        return s ? seen_known(s) : NULL;
-}
-
-static const Device *device_of_mount(const Volume *v)
-{
-        return v->mount ? find_same(v, v->mount->devnum, v->mount->diskseq) : NULL;
 }
 
 static const Device *device_to_eject(Volume *v)
@@ -677,9 +680,9 @@ static int look(Volume *v, const Device **room, Plan *ret)
                 .config = v->config,
                 .config_is_bad = v->config_is_bad,
                 .starting = !manager_is_ready(v->manager),
-                .fitting = room,
                 .mount = mount_status(v),
                 .mount_device = device_of_mount(v),
+                .mount_lost = v->mount ? v->mount->lost : 0,
                 .target_active = v->target_active,
                 .target_unsure = v->target_unsure,
                 .unmount_wanted = v->unmount_wanted,
@@ -687,7 +690,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         };
         const Device *focus;
 
-        in.n_fitting = find_fitting(v, room, &in.probing);
+        candidates_find(v, room, &in);
         set_candidates(v, room, in.n_fitting);
         if (v->config->where)
                 in.on_target = mountinfo_find_target(manager_mounts(v->manager), v->config->where);
@@ -701,7 +704,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         if (focus) {
                 in.mount_wanted = is_device(focus, v->wanted_devnum, v->wanted_diskseq);
                 in.held_back = is_held_back(v, focus, in.mount_wanted);
-                in.past = past_with(v, focus);
+                in.past = past_with(v, focus, &in);
         }
         look_after_gone(v, &in);
         return plan_volume(&in, ret);

@@ -28,13 +28,14 @@ typedef struct VolumeMount {
         char *options; /* in force */
         bool read_only;
         bool recorded; /* by mountd, before we started: not looked at yet */
+        unsigned lost; /* other devices of its filesystem, since */
         bool stale;    /* the configuration asks for something else by now */
 } VolumeMount;
 
 /* What was tried with one incarnation of one device. */
 typedef struct VolumePast {
         dev_t devnum;
-        uint64_t generation; /* of the Seen */
+        uint64_t generation; /* of the Seen, and those of its siblings */
         unsigned attempts;   /* that failed */
         unsigned deferrals;  /* attempts that could not be made just then, and do not count */
         PlanPast verdict;    /* where trying again is of no use, else PLAN_PAST_NONE */
@@ -142,6 +143,9 @@ void volume_start_afresh(Volume *v);
 
 /* Whether the mounts that concern it are other ones than at the latest call. */
 bool volume_notices_mounts(Volume *v, const Mountinfo *mounts);
+
+/* OLD, a device, went. */
+void volume_notices_loss(Volume *v, const Device *old);
 
 /* Whether D may be of interest to it. */
 bool volume_cares_for(const Volume *v, const Device *d);

@@ -145,6 +145,7 @@ static void test_example(void)
         ASSERT_EQ(v->check, w->check);
         ASSERT_EQ(v->check_failure, w->check_failure);
         ASSERT_EQ(v->keep_mounted, w->keep_mounted);
+        ASSERT_EQ(v->members, w->members);
         ASSERT_EQ(v->mount_timeout_usec, w->mount_timeout_usec);
         ASSERT_EQ(v->retry_limit, w->retry_limit);
         ASSERT_EQ(v->retry_usec, w->retry_usec);

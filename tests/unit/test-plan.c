@@ -44,10 +44,20 @@ static const Device pv = { .devnum = 0x806,
                            .type = S("LVM2_member"),
                            .content = DEVICE_CONTENT_OTHER };
 
-static const Device *const none[] = { NULL }, *const one[] = { &ext4 },
-                           *const two[] = { &ext4, &clone }, *const a_swap[] = { &swap },
-                           *const a_blank[] = { &blank }, *const an_ambivalent[] = { &ambivalent },
-                           *const a_luks[] = { &luks }, *const a_pv[] = { &pv };
+#define MEMBER(n, sub)                                                                   \
+        {                                                                                \
+                .devnum = 0x820 + (n), .node = S("/dev/sdc" #n), .type = S("btrfs"),     \
+                .uuid = S("b"), .uuid_sub = S(sub), .content = DEVICE_CONTENT_FILESYSTEM \
+        }
+static const Device member1 = MEMBER(1, "x"), member2 = MEMBER(2, "y"), member3 = MEMBER(3, "x");
+
+static const Device *const
+        none[] = { NULL },
+        *const one[] = { &ext4 }, *const two[] = { &ext4, &clone }, *const a_swap[] = { &swap },
+        *const a_blank[] = { &blank }, *const an_ambivalent[] = { &ambivalent },
+        *const a_luks[] = { &luks }, *const a_pv[] = { &pv }, *const a_member[] = { &member1 },
+        *const members[] = { &member2, &member1 }, *const siblings[] = { &member1, &member2 },
+        *const members_and_clone[] = { &member2, &member1, &member3 };
 
 static const VolumeConfig config = { .name = S("data"),
                                      .path = S("/etc/wslbare.d/data.conf"),
@@ -62,6 +72,13 @@ static const VolumeConfig by_outer = { .name = S("data"),
                                        .automatic = true,
                                        .match.uuid = S("outer") };
 
+static const VolumeConfig on_two = {
+        .name = S("data"), .where = S("/mnt/data"), .automatic = true, .members = 2
+};
+
+static const MountEntry by_second = {
+        .devnum = 40, .target = "/mnt/data", .type = "btrfs", .source = "/dev/sdc2"
+};
 static const MountEntry ours = {
         .devnum = 0x801, .target = "/mnt/data", .type = "ext4", .source = "/dev/sda1"
 };
@@ -196,6 +213,82 @@ static const Row rows[] = {
           PLAN_NOTHING,
           STEP_PROBE,
           "vgchange" },
+        { "one of a filesystem's devices: the kernel knows whether it is enough",
+          { .config = &config, FITS(a_member) },
+          VOLUME_MOUNTING,
+          PLAN_MOUNT,
+          0,
+          NULL },
+        { "it is not",
+          { .config = &config, FITS(a_member), .past = PLAN_PAST_INCOMPLETE },
+          VOLUME_INCOMPLETE,
+          PLAN_NOTHING,
+          0,
+          NULL },
+        { "two devices of one filesystem",
+          { .config = &config, FITS(members) },
+          VOLUME_MOUNTING,
+          PLAN_MOUNT,
+          0,
+          NULL },
+        { "two and a copy of one",
+          { .config = &config, FITS(members_and_clone) },
+          VOLUME_AMBIGUOUS,
+          PLAN_NOTHING,
+          STEP_PROBE,
+          "/dev/sdc1 and /dev/sdc3" },
+        { "one of two, Members=2",
+          { .config = &on_two, FITS(a_member) },
+          VOLUME_INCOMPLETE,
+          PLAN_NOTHING,
+          STEP_PROBE,
+          "1 of 2 devices of its filesystem" },
+        { "two of two, Members=2",
+          { .config = &on_two, FITS(members) },
+          VOLUME_MOUNTING,
+          PLAN_MOUNT,
+          0,
+          NULL },
+        { "a filesystem that is on one device, Members=2",
+          { .config = &on_two, FITS(one) },
+          VOLUME_MOUNTING,
+          PLAN_MOUNT,
+          0,
+          NULL },
+        { "two of one filesystem, mounted by the second already",
+          { .config = &on_two, FITS(members), .on_target = &by_second },
+          VOLUME_MOUNTING,
+          PLAN_ADOPT,
+          0,
+          NULL },
+        { "the same, of which only the first fits",
+          { .config = &config, FITS(siblings), .n_siblings = 1, .on_target = &by_second },
+          VOLUME_MOUNTING,
+          PLAN_ADOPT,
+          0,
+          NULL },
+        { "mounted, and another of its devices went",
+          { .config = &on_two,
+            FITS(a_member),
+            .on_target = &by_second,
+            .target_active = true,
+            .mount = PLAN_MOUNT_PRESENT,
+            .mount_device = &member1,
+            .mount_lost = 1 },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "went while it was mounted (1)" },
+        { "to be mounted again, by the device it was mounted by",
+          { .config = &config,
+            FITS(members),
+            .mount = PLAN_MOUNT_GONE,
+            .mount_device = &member2,
+            .keep = true },
+          VOLUME_MOUNTING,
+          PLAN_MOUNT,
+          0,
+          NULL },
         { "ambivalent: mountd says why",
           { .config = &config, FITS(an_ambivalent) },
           VOLUME_MOUNTING,
@@ -563,6 +656,20 @@ static void test_actions_have_devices(void)
         }
 }
 
+/* Not on the order in which they came. */
+static void test_first_of_siblings(void)
+{
+        const PlanInput all = { .config = &config, FITS(members) };
+        const PlanInput second = { .config = &config, FITS(members), .n_siblings = 1 };
+        const PlanInput mounted = {
+                .config = &config, FITS(siblings), .n_siblings = 1, .on_target = &by_second
+        };
+
+        ASSERT(plan_focus(&all) == &member1);
+        ASSERT(plan_focus(&second) == &member2);
+        ASSERT(plan_focus(&mounted) == &member1);
+}
+
 static void test_names(void)
 {
         for (FailureStep s = STEP_NONE; s <= STEP_RUN; s++)
@@ -572,4 +679,4 @@ static void test_names(void)
                 ASSERT(volume_state_to_string(s));
 }
 
-TEST_MAIN(TEST(decisions), TEST(actions_have_devices), TEST(names))
+TEST_MAIN(TEST(decisions), TEST(actions_have_devices), TEST(first_of_siblings), TEST(names))

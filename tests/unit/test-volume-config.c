@@ -112,6 +112,7 @@ static void test_everything(void)
                                    "Check=always\n"
                                    "CheckFailure=read-only\n"
                                    "KeepMounted=yes\n"
+                                   "Members=3\n"
                                    "MountTimeoutSec=2min 30s\n"
                                    "RetryLimit=0\n"
                                    "RetrySec=100ms\n"
@@ -140,6 +141,7 @@ static void test_everything(void)
         ASSERT_EQ(v->check, CHECK_ALWAYS);
         ASSERT_EQ(v->check_failure, CHECK_FAILURE_READ_ONLY);
         ASSERT_EQ(v->keep_mounted, KEEP_MOUNTED_YES);
+        ASSERT_EQ(v->members, 3);
         ASSERT_EQ(v->mount_timeout_usec, 150 * USEC_PER_SEC);
         ASSERT_EQ(v->retry_limit, 0);
         ASSERT_EQ(v->retry_usec, 100 * USEC_PER_MSEC);
@@ -160,6 +162,7 @@ static void assert_defaults(const char *text)
         ASSERT_EQ(v->check, CHECK_AUTO);
         ASSERT_EQ(v->check_failure, CHECK_FAILURE_REFUSE);
         ASSERT_EQ(v->keep_mounted, KEEP_MOUNTED_AUTO);
+        ASSERT_EQ(v->members, 1);
         ASSERT_EQ(v->mount_timeout_usec, 90 * USEC_PER_SEC);
         ASSERT_EQ(v->retry_limit, 5);
         ASSERT_EQ(v->retry_usec, USEC_PER_SEC);
@@ -169,8 +172,9 @@ static void assert_defaults(const char *text)
 static void test_defaults(void)
 {
         assert_defaults(GOOD);
-        assert_defaults(MATCH "Label=\nType=\n" MOUNT "Type=\nOptions =\nReadOnly= \nAuto=\n"
-                              "MountTimeoutSec=\nRetryLimit=\nRetrySec=\nDirectoryMode=\n");
+        assert_defaults(MATCH
+                        "Label=\nType=\n" MOUNT "Type=\nOptions =\nReadOnly= \nAuto=\n"
+                        "Members=\nMountTimeoutSec=\nRetryLimit=\nRetrySec=\nDirectoryMode=\n");
 }
 
 /* Lines after "[Match]\nUUID=1234-ABCD\n[Mount]\nWhere=/mnt/data\n", so the first has number 5. */
@@ -197,6 +201,10 @@ static const char *const mount_values[][2] = {
         { "ReadOnly=maybe", "5 error ReadOnly=maybe is neither yes nor no" },
         { "Auto=YES", "" },
         { "Auto=2", "5 error…" },
+        { "Members=256", "" },
+        { "Members=0", "5 error Members=0 is no number of devices; write 1 to 256" },
+        { "Members=257", "5 error…" },
+        { "Members=all", "5 error…" },
         { "MountTimeoutSec=1", "" },
         { "MountTimeoutSec=1day", "" },
         { "MountTimeoutSec=0", "5 error MountTimeoutSec=0 is out of range; write 1s to 1day,…" },
@@ -234,7 +242,6 @@ static const char *const mount_values[][2] = {
           "5 error CheckFailure=read_only is neither refuse, read-only nor ignore" },
         /* Of design.md, but not built. */
         { "KeepMounted=maybe", "5 error KeepMounted=maybe is neither yes, no nor auto" },
-        { "Members=2", "5 error unknown key 'Members'…" },
         { "[Windows]\nVHD=C:\\a.vhdx", "5 error unknown section [Windows]; there are [Match],…" },
 };
 

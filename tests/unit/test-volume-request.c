@@ -249,6 +249,7 @@ static void test_failures_have_names(void)
                 { "MountFailed", "MountFailed", "failed" },
                 { "NotSupported", "NotSupported", "unsupported" },
                 { "Locked", "Locked", "locked" },
+                { "Incomplete", "Incomplete", "incomplete" },
                 { "AlreadyMounted", "MountFailed", "failed" }, /* by something else */
                 { "NotMounted", "MountFailed", "failed" },
                 { "Surprise", "MountFailed", "failed" },

@@ -238,6 +238,135 @@ static void test_mounted_stays_when_a_second_comes(void)
         ASSERT_CALLS(s, 0, 2, 1, 0);
 }
 
+/* One of the devices of a btrfs with the UUID A. */
+static void plug_member(Scene *s, unsigned n, uint64_t diskseq, const char *uuid_sub)
+{
+        Device *d = scene_device(n, diskseq, UUID_A);
+
+        free(d->type);
+        d->type = strdup("btrfs");
+        d->uuid_sub = strdup(uuid_sub);
+        d->part_uuid = text_format("0123-%u", n);
+        scene_event(s, n, ++s->seqnum, d);
+        scene_settle(s);
+}
+
+static void test_members_come(void)
+{
+        static const struct {
+                const char *row, *match, *device;
+        } rows[] = {
+                { "all fit", "UUID=" UUID_A, "/dev/fake1" },
+                { "the first fits", "PartUUID=0123-1", "/dev/fake1" },
+                { "the second fits", "PartUUID=0123-2", "/dev/fake2" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                _cleanup_free_ char *text = text_format(
+                        "[Match]\n%s\n[Mount]\nWhere=/mnt/data\nMembers=2\n", rows[i].match);
+                const char *answer;
+
+                test_row(rows[i].row);
+                scene_write(s, "data", text);
+                scene_start(s);
+                plug_member(s, 1, 7, "x");
+                ASSERT_STATE(s, "data", i < 2 ? "incomplete" : "absent");
+                if (i < 2) {
+                        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "1 of 2");
+                        ASSERT(scene_request(s, "data", true, &answer));
+                        scene_settle(s);
+                        ASSERT_STR(answer, "Incomplete");
+                }
+                ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+                plug_member(s, 2, 8, "y");
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_FAILURE(s, "data", "");
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+                ASSERT_STR(scene_volume(s, "data")->device, rows[i].device);
+                ASSERT_EQ(strv_length(scene_volume(s, "data")->candidates), 2);
+        }
+}
+
+/* Without Members= it is the kernel that knows, and each one that comes is reason to ask. */
+static void test_members_are_the_kernels_business(void)
+{
+        const FakeAnswer incomplete = {
+                FAKE_FAILURE, "Incomplete", "probe", ENODEV, "Missing", NULL
+        };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, incomplete);
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, incomplete);
+        scene_start(s);
+        plug_member(s, 1, 7, "x");
+        ASSERT_STATE(s, "data", "incomplete");
+        ASSERT_STR(scene_volume(s, "data")->failure_message, "Missing");
+        plug_member(s, 2, 8, "y");
+        ASSERT_STATE(s, "data", "incomplete");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        scene_look_again(s);
+        plug_member(s, 2, 8, "y"); /* the same again */
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        plug_member(s, 3, 9, "z");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 3, 0, 0);
+}
+
+static void test_copy_of_a_member(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_write(s, "data", "[Match]\nPartUUID=0123-1\n[Mount]\nWhere=/mnt/data\nMembers=2\n");
+        scene_start(s);
+        plug_member(s, 1, 7, "x");
+        plug_member(s, 4, 10, "x"); /* of the one that fits: PartUUID= tells */
+        ASSERT_STATE(s, "data", "incomplete");
+        plug_member(s, 5, 11, "y");
+        ASSERT_STATE(s, "data", "mounted");
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        plug_member(s, 6, 12, "y"); /* of the other: nothing tells */
+        plug_member(s, 1, 13, "x");
+        ASSERT_STATE(s, "data", "ambiguous");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "/dev/fake6");
+        scene_unplug(s, 6);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+static void test_member_goes_while_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "Members=2\n");
+        scene_start(s);
+        plug_member(s, 1, 7, "x");
+        plug_member(s, 2, 8, "y");
+        ASSERT_STATE(s, "data", "mounted");
+        plug_member(s, 2, 8, "y"); /* an event of it, and it is there */
+        ASSERT_FAILURE(s, "data", "");
+        scene_unplug(s, 2);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "run");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "btrfs scrub");
+        plug_member(s, 2, 9, "y"); /* that alone mends nothing */
+        ASSERT_FAILURE(s, "data", "run");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1); /* the one it was mounted by */
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "incomplete");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        plug_member(s, 1, 10, "x");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+}
+
 /* Mounts that are there already. */
 
 static void test_mounted_before_is_adopted(void)
@@ -483,6 +612,7 @@ static void test_what_is_of_no_use_is_not_tried_again(void)
         } rows[] = {
                 { "NotSupported", "unsupported" },
                 { "Locked", "locked" },
+                { "Incomplete", "incomplete" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -1179,7 +1309,9 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(present_at_start_is_mounted), TEST(mounting_while_at_work), TEST(auto_no),
           TEST(where_none), TEST(gone_while_mounted), TEST(replaced_while_mounted),
           TEST(gone_while_mounting), TEST(replugged_while_mounting), TEST(two_are_ambiguous),
-          TEST(mounted_stays_when_a_second_comes), TEST(mounted_before_is_adopted),
+          TEST(mounted_stays_when_a_second_comes), TEST(members_come),
+          TEST(members_are_the_kernels_business), TEST(copy_of_a_member),
+          TEST(member_goes_while_mounted), TEST(mounted_before_is_adopted),
           TEST(record_of_a_mount_is_adopted), TEST(record_of_a_device_that_went),
           TEST(record_of_a_mount_that_went), TEST(record_of_an_attempt),
           TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
