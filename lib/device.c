@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -54,6 +55,28 @@ bool device_is_sibling(const Device *a, const Device *b)
 {
         return a->uuid && a->uuid_sub && b->uuid_sub && streq_ptr(a->type, b->type) &&
                streq_ptr(a->uuid, b->uuid) && !streq(a->uuid_sub, b->uuid_sub);
+}
+
+int device_inherit(Device *d, const Device *outer)
+{
+        const struct {
+                char **field;
+                const char *value;
+        } rows[] = {
+                { &d->part_uuid, outer->part_uuid },
+                { &d->part_label, outer->part_label },
+                { &d->disk_guid, outer->disk_guid },
+                { &d->serial, outer->serial },
+                { &d->wwn, outer->wwn },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (!*rows[i].field && rows[i].value && !(*rows[i].field = strdup(rows[i].value)))
+                        return -ENOMEM;
+        for (char **name = outer->by_id; name && *name; name++)
+                if (strv_push(&d->by_id, *name) < 0)
+                        return -ENOMEM;
+        return 0;
 }
 
 /* The bytes of the attribute NAME with a NUL after them: how many, 0 also where there is none. */
@@ -211,6 +234,55 @@ static int open_disk(int dir_fd)
         return fd;
 }
 
+static bool parse_devnum(const char *s, dev_t *ret)
+{
+        unsigned maj, min;
+        char end;
+
+        if (sscanf(s, "%u:%u%c", &maj, &min, &end) != 3 || end != '\n')
+                return false;
+        *ret = makedev(maj, min);
+        return true;
+}
+
+/* The directory of the only device that this one is made of; -1 where there is none, or more. */
+static int open_slave(int dir_fd)
+{
+        int fd = openat(dir_fd, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC), slave_fd = -1;
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        unsigned n = 0;
+
+        if (!d) {
+                close_fd(fd);
+                return -1;
+        }
+        for (struct dirent *e; (e = readdir(d));) {
+                if (e->d_name[0] == '.')
+                        continue;
+                n++;
+                close_fd(slave_fd);
+                slave_fd = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
+        (void)closedir(d);
+        return n == 1 ? slave_fd : close_fd(slave_fd);
+}
+
+/* Only of what cryptsetup unlocked: a logical volume, say, is not what its disk is. */
+static void read_outer(int dir_fd, Device *d)
+{
+        _cleanup_close_ int slave_fd = -1, disk_fd = -1;
+        char buffer[ATTRIBUTE_MAX + 1];
+
+        if (!read_text(dir_fd, "dm/uuid", buffer) || !startswith(buffer, "CRYPT-"))
+                return;
+        slave_fd = open_slave(dir_fd);
+        disk_fd = slave_fd < 0 ? -1 : open_disk(slave_fd);
+        if (disk_fd < 0 || read_attribute(slave_fd, "dev", buffer) == 0 ||
+            !parse_devnum(buffer, &d->outer))
+                return;
+        d->outer_diskseq = read_number(disk_fd, "diskseq");
+}
+
 int device_read_sysfs_at(const char *sysfs, Device *d)
 {
         _cleanup_close_ int dir_fd = open_device(sysfs, d->devnum), disk_fd = -1;
@@ -237,23 +309,13 @@ int device_read_sysfs_at(const char *sysfs, Device *d)
         d->size = read_number(dir_fd, "size") * SYSFS_SECTOR;
         d->read_only = read_number(dir_fd, "ro") != 0;
         d->is_partition = is_partition(dir_fd);
+        read_outer(dir_fd, d);
         return 0;
 }
 
 int device_read_sysfs(Device *d)
 {
         return device_read_sysfs_at("/sys", d);
-}
-
-static bool parse_devnum(const char *s, dev_t *ret)
-{
-        unsigned maj, min;
-        char end;
-
-        if (sscanf(s, "%u:%u%c", &maj, &min, &end) != 3 || end != '\n')
-                return false;
-        *ret = makedev(maj, min);
-        return true;
 }
 
 int device_whole_disk_at(const char *sysfs, dev_t devnum, dev_t *ret)

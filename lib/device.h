@@ -25,6 +25,8 @@ typedef struct Device {
                              DM_UDEV_DISABLE_OTHER_RULES_FLAG) */
         bool read_only;
         bool is_partition;
+        dev_t outer; /* the encrypted device of which this is the content, unlocked; 0 none */
+        uint64_t outer_diskseq;
         DeviceContent content;
         /* All NULL where unknown; UUIDs in lower case; strings from the disk as text_escape() shows
          * them. */
@@ -50,17 +52,21 @@ static inline void device_freep(Device **d)
         device_free(*d);
 }
 
-/* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, size, and, where
- * they are NULL, serial and WWN in the forms of udev's ID_SERIAL_SHORT and ID_WWN_WITH_EXTENSION
- * (of a partition, those of its disk). 0, -ENODEV (no such block device), -ENOMEM or another -errno
- * of opening; what was filled in by then stays. Reads SYSFS/dev/block/MAJOR:MINOR only, from memory
- * of the kernel; SYSFS is "/sys" but in tests. */
+/* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, outer, size, and,
+ * where they are NULL, serial and WWN in the forms of udev's ID_SERIAL_SHORT and
+ * ID_WWN_WITH_EXTENSION (of a partition, those of its disk). 0, -ENODEV (no such block device),
+ * -ENOMEM or another -errno of opening; what was filled in by then stays. Reads
+ * SYSFS/dev/block/MAJOR:MINOR only, from memory of the kernel; SYSFS is "/sys" but in tests. */
 int device_read_sysfs(Device *d);
 int device_read_sysfs_at(const char *sysfs, Device *d);
 
 /* The device number of the whole disk (devnum itself when it is one). 0, -ENODEV, or as above. */
 int device_whole_disk(dev_t devnum, dev_t *ret);
 int device_whole_disk_at(const char *sysfs, dev_t devnum, dev_t *ret);
+
+/* Gives D the identity of its outer device where it has none of its own: partition, disk GUID,
+ * serial, WWN and names by ID. Whoever names a partition means what is in it. 0 or -ENOMEM. */
+int device_inherit(Device *d, const Device *outer);
 
 /* Whether A and B are the same device in the same incarnation. */
 bool device_same(const Device *a, const Device *b);

@@ -154,6 +154,26 @@ static bool is_stale(const Device *d, struct udev_device *u)
         return s && d->diskseq && strtoull(s, NULL, 10) != d->diskseq;
 }
 
+/* Mapped, udev knows of a partition only what is in it. */
+static int inherit(Device *d, struct udev *udev)
+{
+        _cleanup_(udev_device_unrefp) struct udev_device *u = NULL;
+        _cleanup_(device_freep) Device *outer = NULL;
+        int r;
+
+        if (d->outer == 0)
+                return 0;
+        r = device_new(d->outer, &outer);
+        if (r < 0)
+                return r;
+        if (device_read_sysfs(outer) < 0)
+                return 0; /* it is gone, or about to */
+        u = udev_device_new_from_devnum(udev, 'b', d->outer);
+        if (u && udev_device_get_is_initialized(u) > 0)
+                r = set_udev_record(outer, u);
+        return r < 0 ? r : device_inherit(d, outer);
+}
+
 static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
 {
         HotplugEvent e = {
@@ -187,6 +207,8 @@ static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
                         e.settled = d->size == 0;
                 else if (settled)
                         r = set_udev_record(d, u);
+                if (r >= 0)
+                        r = inherit(d, udev_device_get_udev(u));
                 if (r < 0)
                         return r;
         }

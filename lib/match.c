@@ -95,7 +95,8 @@ static bool key_may_hold(const MatchKey *k, const Match *m, const Device *d)
 
 static bool is_only_a_table(const Device *d)
 {
-        return d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->disk_guid;
+        return d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->outer == 0 &&
+               d->disk_guid;
 }
 
 bool match_fits(const Match *m, const Device *d)

@@ -198,6 +198,22 @@ void blockdev_report(const BlockDevice *b, Report *report)
         }
 }
 
+/* What udev told of it was replaced by what was found on the mapping alone. */
+static int inherit(Device *d, Report *report)
+{
+        _cleanup_(blockdev_done) BlockDevice outer = { .fd = -1, .disk_fd = -1 };
+        int r;
+
+        if (d->outer == 0)
+                return 0;
+        r = blockdev_open(d->outer, d->outer_diskseq, &outer, report);
+        if (r >= 0)
+                r = blockdev_probe(&outer, report);
+        if (r >= 0 && device_inherit(d, outer.device) < 0)
+                r = report_fail(report, "MountFailed", STEP_PROBE, ENOMEM, "Out of memory");
+        return r;
+}
+
 int blockdev_probe(BlockDevice *b, Report *report)
 {
         int r = sandbox_probe(b->fd, b->disk_fd, b->part_number, &b->content);
@@ -208,5 +224,5 @@ int blockdev_probe(BlockDevice *b, Report *report)
         r = probe_result_describe(&b->content, b->device);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_PROBE, r, "Out of memory");
-        return 0;
+        return inherit(b->device, report);
 }

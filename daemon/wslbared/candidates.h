@@ -9,5 +9,5 @@
  * filesystems, in ROOM for all devices. */
 void candidates_find(const Volume *v, const Device **room, PlanInput *in);
 
-/* Whether D, which may be gone, is of the filesystem on one that fits. */
+/* Whether D, which may be gone, is of the filesystem on one that fits, or unlocked as such. */
 bool candidates_relate(const Volume *v, const Device *d);

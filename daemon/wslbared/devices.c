@@ -83,6 +83,11 @@ bool seen_is_known(const Seen *s)
         return s->before || s->knowledge == SEEN_SETTLED;
 }
 
+bool devices_have_outer(const Devices *d, const Device *device)
+{
+        return device->outer == 0 || devices_find_same(d, device->outer, device->outer_diskseq);
+}
+
 static int add(Devices *d, Seen **ret)
 {
         Seen **grown = reallocarray(d->seen, d->n + 1, sizeof(*grown));

@@ -50,6 +50,9 @@ const Device *seen_known(const Seen *s);
 /* Whether its content is part of that. */
 bool seen_is_known(const Seen *s);
 
+/* Whether what D is the content of, if it is that of an encrypted device, is there. */
+bool devices_have_outer(const Devices *d, const Device *device);
+
 typedef enum DevicesChange {
         DEVICES_NOTHING, /* a copy, or late: this event or a newer one was seen before */
         DEVICES_CHANGED,

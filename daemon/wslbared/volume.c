@@ -162,11 +162,13 @@ void volume_set_config(Volume *v, VolumeConfig *config)
         volume_start_afresh(v);
 }
 
+/* A mapping stays when its disk is pulled out, and is worth nothing any more. */
 static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
 {
-        const Seen *s = devices_find_same(manager_devices(v->manager), devnum, diskseq);
+        const Devices *devices = manager_devices(v->manager);
+        const Seen *s = devices_find_same(devices, devnum, diskseq);
 
-        return s ? seen_known(s) : NULL;
+        return s && devices_have_outer(devices, seen_known(s)) ? seen_known(s) : NULL;
 }
 
 static const Device *device_of_mount(const Volume *v)

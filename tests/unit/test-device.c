@@ -149,6 +149,74 @@ static void test_sysfs(void)
         }
 }
 
+/* A mapping 253:0 of the partition 8:17. */
+static void test_outer(void)
+{
+        static const struct {
+                const char *row, *uuid, *slaves[3];
+                unsigned outer; /* minor */
+        } rows[] = {
+                { "LUKS", "CRYPT-LUKS2-0123-luks-x\n", { "sdb1" }, 17 },
+                { "a whole disk", "CRYPT-BITLK-0123-x\n", { "sdb" }, 16 },
+                { "a logical volume", "LVM-abcd\n", { "sdb1" }, 0 },
+                { "on two", "CRYPT-LUKS2-0123-x\n", { "sdb1", "sdb" }, 0 },
+                { "on none", "CRYPT-LUKS2-0123-x\n", { NULL }, 0 },
+                { "on one that went", "CRYPT-LUKS2-0123-x\n", { "sdc" }, 0 },
+                { "no mapping", NULL, { "sdb1" }, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                const char *sysfs = make_sysfs();
+                _cleanup_(device_freep) Device *d = NULL;
+                char path[PATH_MAX], to[64];
+
+                test_row(rows[i].row);
+                test_write(sysfs, "devices/dm-0/uevent", "DEVNAME=dm-0\n");
+                test_write(sysfs, "devices/dm-0/slaves/.x", "");
+                if (rows[i].uuid)
+                        test_write(sysfs, "devices/dm-0/dm/uuid", rows[i].uuid);
+                for (const char *const *s = rows[i].slaves; *s; s++) {
+                        snprintf(to, sizeof(to), "../../sdb%s%s", (*s)[3] ? "/" : "",
+                                 (*s)[3] ? *s : "");
+                        if (streq(*s, "sdc"))
+                                snprintf(to, sizeof(to), "../../sdc");
+                        snprintf(path, sizeof(path), "%s/devices/dm-0/slaves/%s", sysfs, *s);
+                        ASSERT_OK(symlink(to, path));
+                }
+                snprintf(path, sizeof(path), "%s/dev/block/253:0", sysfs);
+                ASSERT_OK(symlink("../../devices/dm-0", path));
+                ASSERT_OK(device_new(makedev(253, 0), &d));
+                ASSERT_OK(device_read_sysfs_at(sysfs, d));
+                ASSERT(d->outer == (rows[i].outer ? makedev(8, rows[i].outer) : 0));
+                ASSERT(d->outer_diskseq == (rows[i].outer ? UINT64_MAX : 0));
+        }
+}
+
+static void test_inherit(void)
+{
+        char *names[] = { (char *)"usb-x", NULL };
+        const Device outer = {
+                .uuid = (char *)"luks",
+                .part_uuid = (char *)"p",
+                .part_label = (char *)"l",
+                .disk_guid = (char *)"g",
+                .serial = (char *)"s",
+                .by_id = names,
+        };
+        _cleanup_(device_freep) Device *d = NULL;
+
+        ASSERT_OK(device_new(makedev(253, 0), &d));
+        d->serial = strdup("own");
+        ASSERT_OK(device_inherit(d, &outer));
+        ASSERT_STR(d->uuid, NULL); /* that is what it holds */
+        ASSERT_STR(d->part_uuid, "p");
+        ASSERT_STR(d->part_label, "l");
+        ASSERT_STR(d->disk_guid, "g");
+        ASSERT_STR(d->serial, "own");
+        ASSERT_STR(d->wwn, NULL);
+        ASSERT_STR(d->by_id[0], "usb-x");
+}
+
 /* Attributes as they are, hostile ones among them, on the disk 8:16. */
 static void test_attributes(void)
 {
@@ -399,6 +467,6 @@ static void test_real(void)
                 test_skip("no block device but loops here");
 }
 
-TEST_MAIN(TEST(new), TEST(same), TEST(sibling), TEST(sysfs), TEST(attributes), TEST(identifiers),
-          TEST(identifiers_known), TEST(uevent), TEST(whole_disk_malformed), TEST(absent),
-          TEST(real))
+TEST_MAIN(TEST(new), TEST(same), TEST(sibling), TEST(sysfs), TEST(outer), TEST(inherit),
+          TEST(attributes), TEST(identifiers), TEST(identifiers_known), TEST(uevent),
+          TEST(whole_disk_malformed), TEST(absent), TEST(real))

@@ -367,6 +367,93 @@ static void test_member_goes_while_mounted(void)
         ASSERT_FAILURE(s, "data", "");
 }
 
+/* Disk 1, encrypted, and what it is unlocked as, disk 2. */
+static void plug_luks(Scene *s, uint64_t diskseq)
+{
+        Device *d = scene_device(1, diskseq, UUID_B);
+
+        d->content = DEVICE_CONTENT_OTHER;
+        free(d->type);
+        d->type = strdup("crypto_LUKS");
+        d->part_uuid = strdup("0123-ab");
+        scene_event(s, 1, ++s->seqnum, d);
+        scene_settle(s);
+}
+
+static void unlock(Scene *s, uint64_t diskseq, const char *uuid)
+{
+        Device *d = scene_device(2, 100 + diskseq, uuid);
+
+        d->part_uuid = strdup("0123-ab");
+        d->outer = FAKE_DEVNUM(1);
+        d->outer_diskseq = diskseq;
+        if (!uuid) {
+                d->content = DEVICE_CONTENT_NONE;
+                d->disk_guid = strdup("0123"); /* of the disk that the partition is on */
+        }
+        scene_event(s, 2, ++s->seqnum, d);
+        scene_settle(s);
+}
+
+static void test_unlocked(void)
+{
+        static const struct {
+                const char *match, *locked;
+        } rows[] = {
+                { "PartUUID=0123-ab", "locked" },
+                { "UUID=" UUID_A, "absent" },
+                { "UUID=" UUID_A "\nPartUUID=0123-ab", "absent" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                _cleanup_free_ char *text =
+                        text_format("[Match]\n%s\n[Mount]\nWhere=/mnt/data\n", rows[i].match);
+
+                test_row(rows[i].match);
+                scene_write(s, "data", text);
+                scene_start(s);
+                plug_luks(s, 7);
+                ASSERT_STATE(s, "data", rows[i].locked);
+                unlock(s, 7, UUID_A);
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake2");
+                ASSERT_EQ(strv_length(scene_volume(s, "data")->candidates), 1);
+
+                /* Pulled out, the mapping stays. */
+                scene_unplug(s, 1);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "absent");
+                ASSERT_CALLS(s, 0, 1, 1, 0);
+                ASSERT(fake_mountd_last(s->mountd)->lazy);
+                plug_luks(s, 8);
+                ASSERT_STATE(s, "data", rows[i].locked);
+                scene_unplug(s, 2);
+                unlock(s, 8, UUID_A);
+                ASSERT_STATE(s, "data", "mounted");
+
+                /* Locked again. */
+                fake_mountd_unmount(s->mountd, "/mnt/data");
+                scene_unplug(s, 2);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].locked);
+        }
+}
+
+static void test_unlocked_and_blank(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_write(s, "data", "[Match]\nPartUUID=0123-ab\n[Mount]\nWhere=/mnt/data\n");
+        scene_start(s);
+        plug_luks(s, 7);
+        unlock(s, 7, NULL);
+        ASSERT_STATE(s, "data", "unsupported");
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake2");
+        unlock(s, 7, UUID_A); /* mkfs */
+        ASSERT_STATE(s, "data", "mounted");
+}
+
 /* Mounts that are there already. */
 
 static void test_mounted_before_is_adopted(void)
@@ -1311,13 +1398,14 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(gone_while_mounting), TEST(replugged_while_mounting), TEST(two_are_ambiguous),
           TEST(mounted_stays_when_a_second_comes), TEST(members_come),
           TEST(members_are_the_kernels_business), TEST(copy_of_a_member),
-          TEST(member_goes_while_mounted), TEST(mounted_before_is_adopted),
-          TEST(record_of_a_mount_is_adopted), TEST(record_of_a_device_that_went),
-          TEST(record_of_a_mount_that_went), TEST(record_of_an_attempt),
-          TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
-          TEST(garbage_as_record_is_none), TEST(failure_is_told), TEST(pauses_double),
-          TEST(the_timer_tries_again), TEST(no_retries_when_none_are_wanted),
-          TEST(replug_starts_afresh), TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
+          TEST(member_goes_while_mounted), TEST(unlocked), TEST(unlocked_and_blank),
+          TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
+          TEST(record_of_a_device_that_went), TEST(record_of_a_mount_that_went),
+          TEST(record_of_an_attempt), TEST(record_of_an_unmount_holds),
+          TEST(record_of_an_unmount_of_another), TEST(garbage_as_record_is_none),
+          TEST(failure_is_told), TEST(pauses_double), TEST(the_timer_tries_again),
+          TEST(no_retries_when_none_are_wanted), TEST(replug_starts_afresh),
+          TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
           TEST(what_is_of_no_use_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
           TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
