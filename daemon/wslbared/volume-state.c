@@ -92,12 +92,22 @@ static bool replace_failure(Volume *v, FailureStep step, int error, const char *
         return true;
 }
 
+/* What waits for a passphrase, or for more disks, is no error. */
+static int level_of(const Volume *v)
+{
+        bool waits = v->state == VOLUME_INCOMPLETE || v->state == VOLUME_LOCKED ||
+                     v->state == VOLUME_MEMBER || v->past.verdict == PLAN_PAST_INCOMPLETE ||
+                     v->past.verdict == PLAN_PAST_LOCKED;
+
+        return waits ? LOG_NOTICE : LOG_ERR;
+}
+
 void volume_set_failure(Volume *v, FailureStep step, int error, const char *message)
 {
         const LogContext about = { v->config->name, v->device };
 
         if (replace_failure(v, step, error, message) && step != STEP_NONE)
-                log_full(LOG_ERR, error, &about, "%s: %s (step %s)", v->config->name,
+                log_full(level_of(v), error, &about, "%s: %s (step %s)", v->config->name,
                          message ? message : "no reason known", failure_step_to_string(step));
 }
 

@@ -7,6 +7,8 @@ from bus import ERROR, connect, refusal
 from disks import LoopDisk, make_disk, make_signature
 from volumes import conf, configure, leftovers, mounts, said, status, wait_state
 
+LOG_ERR = 3
+
 DISTRO = {"enable": ["wslbared.service"]}
 
 
@@ -23,6 +25,7 @@ def check_part(distro, tmp, kind, wanted, error, advice):
             wait_state(distro, name, wanted)
             message = said(distro, name, "step probe")[-1]
             assert message.startswith(f"{name}: {disk.partitions()[0]} ") and advice in message, message
+            assert all(int(entry["PRIORITY"]) > LOG_ERR for entry in distro.journal(WSLBARE_VOLUME=name))
             assert refusal(bus.ask, name, "Mount").name == ERROR + error
             assert not mounts(distro, f"/mnt/{name}") and not distro.path(f"/mnt/{name}").exists()
         assert f"{wanted}: {' '.join(sorted(files))}" in status(distro), status(distro)
