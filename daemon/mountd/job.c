@@ -162,18 +162,27 @@ void job_percent(unsigned percent, void *userdata)
         say(PACKET_PERCENT, percent);
 }
 
-static _Noreturn void run_child(int fd, JobWork work, void *args)
+/* Nothing else of mountd's stays open: a child that hangs must not keep a connection alive. */
+static int keep_only(int fd, int keep_fd)
+{
+        int high = keep_fd < 0 ? -1 : fcntl(keep_fd, F_DUPFD_CLOEXEC, JOB_KEPT_FD + 1);
+
+        if (fd != CHILD_FD && dup3(fd, CHILD_FD, O_CLOEXEC) < 0)
+                return -errno;
+        if (keep_fd >= 0 && dup3(high, JOB_KEPT_FD, O_CLOEXEC) < 0)
+                return -errno;
+        return close_range(keep_fd < 0 ? JOB_KEPT_FD : JOB_KEPT_FD + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static _Noreturn void run_child(int fd, JobWork work, void *args, int keep_fd)
 {
         Report *report = report_new();
         sigset_t none;
 
-        /* Nothing of mountd's stays open here: a child that hangs must not keep a connection alive.
-         */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        if (!report || (fd != CHILD_FD && dup3(fd, CHILD_FD, O_CLOEXEC) < 0) ||
-            close_range(CHILD_FD + 1, ~0U, 0) < 0)
+        if (!report || keep_only(fd, keep_fd) < 0)
                 _exit(EXIT_FAILURE);
         work(report, args);
         _exit(report_send(report, CHILD_FD) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -194,7 +203,7 @@ static int watch(Job *job, sd_event *event)
         return r;
 }
 
-int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
+int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args, int keep_fd,
               const JobCallbacks *callbacks, Job **ret)
 {
         Job *job = calloc(1, sizeof(*job));
@@ -214,7 +223,7 @@ int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
         child_fd = fds[1];
         job->pid = fork();
         if (job->pid == 0)
-                run_child(child_fd, work, args);
+                run_child(child_fd, work, args, keep_fd);
         r = job->pid < 0 ? -errno : watch(job, event);
         if (r < 0) {
                 job_free(job);

@@ -16,8 +16,11 @@
 
 typedef struct Job Job;
 
-/* In the child: does the work and fills in REPORT. It holds no descriptor but its own, and may call
- * job_progress(). */
+/* The descriptor that was to be kept, in the child. */
+#define JOB_KEPT_FD 4
+
+/* In the child: does the work and fills in REPORT. It holds no descriptor but its own and
+ * JOB_KEPT_FD, and may call job_progress(). */
 typedef void (*JobWork)(Report *report, void *args);
 
 /* In mountd. Exactly once for each job; REPORT is NULL when the child died without a word, and
@@ -37,8 +40,8 @@ typedef struct JobCallbacks {
         void *userdata;
 } JobCallbacks;
 
-/* SIGCHLD must be blocked. 0, -errno. */
-int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args,
+/* SIGCHLD must be blocked. KEEP_FD: what the child has as JOB_KEPT_FD, -1 none. 0, -errno. */
+int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args, int keep_fd,
               const JobCallbacks *callbacks, Job **ret);
 
 /* Kills the child; if it was not done yet, it is now (without a report). */

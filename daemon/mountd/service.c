@@ -233,7 +233,7 @@ static int start(Request *q, uint64_t timeout_usec)
 {
         const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, q };
         Service *s = q->service;
-        int r = job_start(s->event, timeout_usec, work, q, &callbacks, &q->job);
+        int r = job_start(s->event, timeout_usec, work, q, -1, &callbacks, &q->job);
 
         if (r < 0)
                 return r;

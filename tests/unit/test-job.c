@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -106,7 +107,7 @@ static Job *start(JobWork work, void *args, uint64_t timeout_usec)
         const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, &job_log };
         Job *job = NULL;
 
-        ASSERT_OK(job_start(event, timeout_usec, work, args, &callbacks, &job));
+        ASSERT_OK(job_start(event, timeout_usec, work, args, -1, &callbacks, &job));
         ASSERT(job);
         return job;
 }
@@ -192,7 +193,7 @@ static void test_progress_unheard(void)
         Job *job;
 
         begin();
-        ASSERT_OK(job_start(event, LONG_USEC, work_steps, NULL, &callbacks, &job));
+        ASSERT_OK(job_start(event, LONG_USEC, work_steps, NULL, -1, &callbacks, &job));
         run_loop();
         ASSERT_STR(job_log.events, "dg");
         ASSERT_EQ(job_log.last_step, STEP_MOUNT);
@@ -432,14 +433,19 @@ static void test_free_at_work(void)
         end();
 }
 
-/* Says "" when nothing is open but what should be. */
+/* Says "" when nothing is open but what should be. ARGS: the file that is kept, NULL none. */
 static void work_look(Report *report, void *args)
 {
+        const struct stat *kept = args;
+        struct stat st;
         sigset_t mask;
         int n = 0;
 
-        for (int fd = CHILD_FD + 1; fd < 1000; fd++)
+        for (int fd = kept ? JOB_KEPT_FD + 1 : CHILD_FD + 1; fd < 1000; fd++)
                 n += fcntl(fd, F_GETFD) >= 0;
+        if (kept && (fstat(JOB_KEPT_FD, &st) < 0 || st.st_ino != kept->st_ino ||
+                     fcntl(JOB_KEPT_FD, F_GETFD) != FD_CLOEXEC))
+                report_add(report, "Node", "what was to be kept is not");
         if (n > 0)
                 report_add(report, "Node", "%d descriptors", n);
         if (fcntl(CHILD_FD, F_GETFD) != FD_CLOEXEC)
@@ -491,6 +497,27 @@ static void test_descriptor_in_place(void)
         end();
 }
 
+/* Whatever number it has here, and those that the job itself uses are among them. */
+static void test_kept_descriptor(void)
+{
+        const JobCallbacks callbacks = { on_done, on_step, on_gone, &job_log };
+        struct stat st;
+        int fds[6];
+        Job *job;
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                ASSERT((fds[i] = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)) >= 0);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                ASSERT_OK(fstat(fds[i], &st));
+                begin();
+                ASSERT_OK(job_start(event, LONG_USEC, work_look, &st, fds[i], &callbacks, &job));
+                run_loop();
+                ASSERT_STR(job_log.node, "");
+                end();
+                close_fd(fds[i]);
+        }
+}
+
 static void test_many(void)
 {
         enum {
@@ -507,7 +534,7 @@ static void test_many(void)
 
                 logs[i] = (Log){ .event = event, .n_waited = &left };
                 snprintf(names[i], sizeof(names[i]), "%u", i);
-                ASSERT_OK(job_start(event, LONG_USEC, work_answer, names[i], &callbacks, &job));
+                ASSERT_OK(job_start(event, LONG_USEC, work_answer, names[i], -1, &callbacks, &job));
         }
         run_loop();
         for (unsigned i = 0; i < MANY; i++) {
@@ -540,7 +567,7 @@ static void test_orphan(void)
                     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                         _exit(1);
                 close_fd(fds[1]);
-                if (job_start(job_log.event, LONG_USEC, work_hang, NULL, &callbacks, &job) < 0)
+                if (job_start(job_log.event, LONG_USEC, work_hang, NULL, -1, &callbacks, &job) < 0)
                         _exit(1);
                 while (!job_log.events[0]) /* it works */
                         if (sd_event_run(job_log.event, LONG_USEC) < 0)
@@ -563,5 +590,5 @@ static void test_orphan(void)
 TEST_MAIN(TEST(answer), TEST(empty_answer), TEST(progress), TEST(progress_unheard), TEST(deadline),
           TEST(check), TEST(check_deadline), TEST(check_for_ever), TEST(death), TEST(nonsense),
           TEST(hangup), TEST(hangup_deadline), TEST(answer_and_hang), TEST(kill),
-          TEST(free_at_work), TEST(descriptors), TEST(descriptor_in_place), TEST(many),
-          TEST(orphan))
+          TEST(free_at_work), TEST(descriptors), TEST(descriptor_in_place), TEST(kept_descriptor),
+          TEST(many), TEST(orphan))
