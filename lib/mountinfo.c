@@ -279,9 +279,30 @@ bool mount_entry_is_device(const MountEntry *e, const Device *d)
         return e->devnum == d->devnum;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+        return text_has_word(list, word, strlen(word));
+}
+
+/* Since Linux 6.15 ext4 keeps "rw" after an error, and says more. */
+static bool filesystem_is_read_only(const MountEntry *e)
+{
+        return has_word(e->super_options, "ro") || has_word(e->super_options, "emergency_ro");
+}
+
 bool mount_entry_is_read_only(const MountEntry *e)
 {
-        return text_has_word(e->options, "ro", 2) || text_has_word(e->super_options, "ro", 2);
+        return has_word(e->options, "ro") || filesystem_is_read_only(e);
+}
+
+bool mount_entry_is_turned_read_only(const MountEntry *e)
+{
+        return filesystem_is_read_only(e) && !has_word(e->options, "ro");
+}
+
+bool mount_entry_is_shut_down(const MountEntry *e)
+{
+        return has_word(e->super_options, "shutdown");
 }
 
 /* Adds ",WORD" for every word of LIST that is neither in BUT nor rw or ro. */

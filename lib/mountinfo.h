@@ -50,7 +50,15 @@ const MountEntry *mountinfo_find_id(const Mountinfo *m, int id);
  * (btrfs), by D's node as its source. */
 bool mount_entry_is_device(const MountEntry *e, const Device *d);
 
+/* Read-only by the mount or by its filesystem. */
 bool mount_entry_is_read_only(const MountEntry *e);
+
+/* The filesystem is read-only and the mount is not. Unless it was mounted like that, as what can
+ * only be read is, the kernel made it so after an error. */
+bool mount_entry_is_turned_read_only(const MountEntry *e);
+
+/* The filesystem shut itself down after an error, or was shut down; only some say so. */
+bool mount_entry_is_shut_down(const MountEntry *e);
 
 /* "rw,nosuid,…" of the mount, joined with those of the superblock that are not in it. NULL when out
  * of memory. */

@@ -268,6 +268,36 @@ static void test_options(void)
         }
 }
 
+/* What kernels write after an error, and what is as it was mounted. */
+static void test_trouble(void)
+{
+        static const struct {
+                const char *options;
+                const char *super_options;
+                bool read_only;
+                bool turned;
+                bool shut_down;
+        } rows[] = {
+                { "rw", "rw,errors=remount-ro", false, false, false },
+                { "ro,relatime", "ro,errors=remount-ro", true, false, false },
+                { "rw,relatime", "ro,errors=remount-ro", true, true, false },
+                { "rw,relatime", "rw,errors=remount-ro,emergency_ro", true, true, false },
+                { "ro", "rw,emergency_ro", true, false, false },
+                { "rw", "rw,shutdown", false, false, true },
+                { "rw", "rw,shutdown_x,no_emergency_ro", false, false, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                MountEntry e = { .options = rows[i].options,
+                                 .super_options = rows[i].super_options };
+
+                test_row(rows[i].super_options);
+                ASSERT_EQ(mount_entry_is_read_only(&e), rows[i].read_only);
+                ASSERT_EQ(mount_entry_is_turned_read_only(&e), rows[i].turned);
+                ASSERT_EQ(mount_entry_is_shut_down(&e), rows[i].shut_down);
+        }
+}
+
 static int file_of(const char *text, size_t size)
 {
         int fd = memfd_create("mountinfo", MFD_CLOEXEC);
@@ -427,5 +457,6 @@ static void test_mutations(void)
 }
 
 TEST_MAIN(TEST(fields), TEST(devnum), TEST(malformed), TEST(empty), TEST(find_id),
-          TEST(find_target), TEST(is_device), TEST(options), TEST(read_big), TEST(read_sizes),
-          TEST(read_errors), TEST(read_self), TEST(read_seq_file), TEST(mutations))
+          TEST(find_target), TEST(is_device), TEST(options), TEST(trouble), TEST(read_big),
+          TEST(read_sizes), TEST(read_errors), TEST(read_self), TEST(read_seq_file),
+          TEST(mutations))
