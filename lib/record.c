@@ -102,6 +102,10 @@ static int parse_line(Record *r, const char *key, const char *value)
                 r->directory_made = streq(value, "1");
                 return 0;
         }
+        if (streq(key, "READ_ONLY")) {
+                r->read_only = streq(value, "1");
+                return 0;
+        }
         return -EBADMSG;
 }
 
@@ -173,7 +177,8 @@ int record_save(const char *directory, const char *name, const Record *record)
         fprintf(f, "PHASE=%s\nTARGET=%s\nDEVICE=%u:%u\nDISKSEQ=%" PRIu64 "\n",
                 phase_names[record->phase], record->target, major(record->devnum),
                 minor(record->devnum), record->diskseq);
-        fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\n", record->mount_id, record->directory_made);
+        fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\nREAD_ONLY=%d\n", record->mount_id,
+                record->directory_made, record->read_only);
         if (record->source)
                 fprintf(f, "SOURCE=%s\n", record->source);
         if (record->asked)

@@ -35,6 +35,7 @@ typedef struct Record {
         char *asked;  /* what the file asked for when it was mounted, as record_asked() has it; NULL
                          unknown */
         bool directory_made; /* the target is ours, to be removed when empty */
+        bool read_only;      /* it was so when it was mounted, or found */
 } Record;
 
 /* What CONFIG asks of a mount, as one line that is equal for equal wishes. NULL when out of memory.

@@ -14,6 +14,7 @@
 #include "btrfs.h"
 #include "checker.h"
 #include "driver.h"
+#include "fs-errors.h"
 #include "helper.h"
 #include "holders.h"
 #include "hotplug.h"
@@ -191,6 +192,14 @@ static int save_mounted(const Mounter *m, const char *name, Record *record, int 
         return save(m, name, record, RECORD_MOUNTED, mount_id, report);
 }
 
+/* Whether the report says that the mount is read-only; unless it was when it was made, it was
+ * turned so. */
+static void note_read_only(Record *record, const Record *old, Report *report)
+{
+        record->read_only = old ? old->read_only : streq_ptr(report_get(report, "ReadOnly"), "yes");
+        report_add(report, "MadeReadOnly", "%s", record->read_only ? "yes" : "no");
+}
+
 static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
                   bool read_only, Target *target, Record *record, Report *report)
 {
@@ -216,8 +225,11 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
                                    config->where, error ? error : strerror(-r));
         progress(m, STEP_VERIFY);
         r = verify_mount(id, b->device, config->where, options, report);
-        if (r >= 0)
+        if (r >= 0) {
+                note_read_only(record, NULL, report);
+                fs_errors_look(m->errors_fd, fd, ".", id, report);
                 r = save_mounted(m, config->name, record, id, report);
+        }
         if (r < 0)
                 (void)mount_detach(target->parent_fd, target->name, id, MNT_DETACH);
         return r;
@@ -324,7 +336,11 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
                 return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
         target_share(where, report);
         r = verify_describe(id, d, report);
-        return r < 0 ? r : save_mounted(m, config->name, record, id, report);
+        if (r < 0)
+                return r;
+        note_read_only(record, old, report);
+        fs_errors_look(m->errors_fd, AT_FDCWD, where, id, report);
+        return save_mounted(m, config->name, record, id, report);
 }
 
 /* Of a filesystem whose device number is its own (btrfs) the source says which it is. */

@@ -22,6 +22,7 @@ typedef struct Mounter {
         const char *flags;       /* directory of what wslbare@NAME.target asserts */
         const char *shared;      /* directory, see shared.h */
         const char *const *sbin; /* where check programs are looked for, see sbin.h */
+        int errors_fd;           /* see fs-errors.h; -1 none */
         MounterProgress progress;
         MounterPercent percent; /* of a check */
         void *userdata;

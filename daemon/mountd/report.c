@@ -52,6 +52,9 @@ static const ReportKey keys[] = {
         { "Source", 's' },
         { "Options", 's' },
         { "ReadOnly", 'b' },
+        { "MadeReadOnly", 'b' },
+        { "FilesystemId", 't' },
+        { "FilesystemError", 'i' },
         { "Stale", 'b' },
         { "Shared", 's' },
         { "Holders", 'H' }, /* "PID COMMAND" */

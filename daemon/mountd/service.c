@@ -9,6 +9,7 @@
 #include <systemd/sd-id128.h>
 
 #include "eject.h"
+#include "fs-errors.h"
 #include "job.h"
 #include "log.h"
 #include "macro.h"
@@ -52,6 +53,7 @@ struct Service {
         char *staging;
         char *flags;
         sd_event_source *listener;
+        FsErrors *errors; /* NULL: the kernel tells none */
         sd_bus *client;
         Request *requests;
         unsigned n_requests;
@@ -113,6 +115,7 @@ static void work(Report *report, void *args)
                 .flags = q->service->flags,
                 .shared = q->service->options.shared,
                 .sbin = q->service->options.sbin,
+                .errors_fd = q->service->errors ? JOB_KEPT_FD : -1,
                 .progress = job_progress,
                 .percent = job_percent,
         };
@@ -233,7 +236,8 @@ static int start(Request *q, uint64_t timeout_usec)
 {
         const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, q };
         Service *s = q->service;
-        int r = job_start(s->event, timeout_usec, work, q, -1, &callbacks, &q->job);
+        int r = job_start(s->event, timeout_usec, work, q, fs_errors_fd(s->errors), &callbacks,
+                          &q->job);
 
         if (r < 0)
                 return r;
@@ -456,8 +460,18 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Mountinfo", "", "h", method_mountinfo, 0),
         SD_BUS_SIGNAL("Progress", "ss", 0),
         SD_BUS_SIGNAL("Percent", "su", 0),
+        SD_BUS_SIGNAL("Trouble", "ti", 0),
         SD_BUS_VTABLE_END,
 };
+
+static void on_fs_error(uint64_t fsid, int errnum, void *userdata)
+{
+        Service *s = userdata;
+
+        if (s->client)
+                (void)sd_bus_emit_signal(s->client, MOUNTD_PATH, MOUNTD_INTERFACE, "Trouble", "ti",
+                                         fsid, (int32_t)errnum);
+}
 
 /* The client. */
 
@@ -585,6 +599,9 @@ int service_new(sd_event *event, const ServiceOptions *options, Service **ret)
                 r = make_directory(options->directory, "mounted", 0755, &s->flags);
         if (r < 0)
                 return r;
+        r = fs_errors_new(event, on_fs_error, s, &s->errors);
+        if (r < 0)
+                log_info("The kernel does not tell of errors of filesystems: %s", strerror(-r));
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -602,6 +619,7 @@ Service *service_free(Service *s)
                 request_free(q);
         }
         sd_event_source_disable_unref(s->listener);
+        fs_errors_free(s->errors);
         sd_event_unref(s->event);
         free(s->records);
         free(s->staging);

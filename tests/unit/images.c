@@ -22,6 +22,14 @@ const Image images[] = {
           "mkfs.ext4 -q -F -O ^has_journal -U " FS_UUID " $IMAGE &&"
           " debugfs -w -R 'ssv state 0' $IMAGE 2>/dev/null",
           16 * MIB },
+        { "ext4-damaged", "debugfs",
+          "mkdir $IMAGE.d && touch $IMAGE.d/damaged &&"
+          "mkfs.ext4 -q -F -b 1024 -U " FS_UUID " -d $IMAGE.d $IMAGE &&"
+          "set -- $(debugfs -R 'imap damaged' $IMAGE 2>/dev/null |"
+          " sed -n 's/.*at block \\([0-9]*\\), offset \\(0x[0-9a-f]*\\)/\\1 \\2/p') &&"
+          "printf garbage |"
+          "dd of=$IMAGE bs=1 seek=$(($1 * 1024 + $2 + 64)) conv=notrunc status=none",
+          16 * MIB },
         { "ext4-journal", "mkfs.ext4", "mkfs.ext4 -q -F -O journal_dev $IMAGE >/dev/null",
           16 * MIB },
         { "xfs", "mkfs.xfs", "mkfs.xfs -q -f -L ix-ef-es $IMAGE", 320 * MIB },

@@ -24,6 +24,7 @@ typedef struct Image {
         long long size;
 } Image;
 
+/* "ext4-damaged" is well but for the file "damaged", of which no more than the name can be read. */
 extern const Image images[];
 extern const size_t n_images;
 

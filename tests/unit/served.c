@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <sched.h>
@@ -163,6 +164,7 @@ void served_begin(void)
         ASSERT_OK(mkdir(served.config, 0755));
         ASSERT_OK(mkdir(served.run, 0755));
         served.progress[0] = '\0';
+        served.trouble[0] = '\0';
 }
 
 void served_attach(const char *image, Disk *disk)
@@ -290,6 +292,18 @@ static int on_percent(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int on_trouble(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        size_t n = strlen(served.trouble);
+        uint64_t fsid;
+        int32_t errnum;
+
+        if (sd_bus_message_read(m, "ti", &fsid, &errnum) >= 0)
+                snprintf(served.trouble + n, sizeof(served.trouble) - n, "%s%" PRIu64 ":%" PRIi32,
+                         n > 0 ? " " : "", fsid, errnum);
+        return 0;
+}
+
 static sd_bus *new_bus(int fd)
 {
         sd_bus *bus = NULL;
@@ -304,6 +318,8 @@ static sd_bus *new_bus(int fd)
                                    on_progress, NULL) >= 0);
         ASSERT(sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Percent",
                                    on_percent, NULL) >= 0);
+        ASSERT(sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Trouble",
+                                   on_trouble, NULL) >= 0);
         return bus;
 }
 

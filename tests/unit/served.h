@@ -33,6 +33,7 @@ typedef struct Served {
         sd_bus *bus;
         char *answer;
         char progress[256]; /* "NAME:STEP NAME:PERCENT% …" */
+        char trouble[256];  /* "ID:ERRNO ID:ERRNO …" */
 } Served;
 
 extern Served served;

@@ -23,6 +23,7 @@ static void test_round_trip(void)
                 .mount_id = 4711,
                 .asked = asked,
                 .directory_made = true,
+                .read_only = true,
         };
         _cleanup_(record_freep) Record *out = NULL;
 
@@ -35,6 +36,7 @@ static void test_round_trip(void)
         ASSERT_STR(out->source, source);
         ASSERT_EQ(out->mount_id, 4711);
         ASSERT(out->directory_made);
+        ASSERT(out->read_only);
         ASSERT_STR(out->asked, asked);
 }
 
