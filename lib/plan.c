@@ -269,6 +269,54 @@ static bool target_may_be_active(const PlanInput *in)
         return in->target_active || in->target_unsure;
 }
 
+static PlanAction next_when_mounted(const PlanInput *in)
+{
+        if (!in->target_active || in->target_unsure)
+                return PLAN_START_TARGET;
+        /* mountd reads its file, and refuses a bad one. */
+        if (in->doubted && !in->config_is_bad &&
+            (in->past == PLAN_PAST_NONE || in->past == PLAN_PAST_DUE))
+                return PLAN_VERIFY;
+        return PLAN_NOTHING;
+}
+
+static const char *describe_error(int error)
+{
+        /* What filesystems mean by these is not what they say. */
+        return error == EBADMSG ? "wrong checksum" : strerror(error);
+}
+
+static char *describe_trouble(const PlanTrouble *t, const Device *d)
+{
+        static const char cure[] = "`journalctl -k` may say why; unmount it, check it with fsck, "
+                                   "and mount it again";
+        const char *what = t->shut_down   ? "was shut down"
+                           : t->read_only ? "was made read-only by the kernel"
+                                          : "has an error";
+
+        if (t->message && !t->shut_down && !t->read_only)
+                return strdup(t->message);
+        if (t->error == 0 || t->message)
+                return text_format("The filesystem on %s %s; %s", d->node, what, cure);
+        return text_format("The filesystem on %s %s (%s); %s", d->node, what,
+                           describe_error(t->error), cure);
+}
+
+static int decide_well_mounted(const PlanInput *in, const Device *d, Plan *p)
+{
+        const PlanTrouble *t = &in->trouble;
+
+        if (t->shut_down || t->read_only || t->error != 0) {
+                p->message = describe_trouble(t, d);
+                if (!p->message)
+                        return -ENOMEM;
+                p->step = STEP_RUN;
+                p->errnum = t->error != 0 ? t->error : t->shut_down ? EIO : EROFS;
+        } else if (in->mount_lost > 0 && explain_lost(in, p) < 0)
+                return -ENOMEM;
+        return decide(p, VOLUME_MOUNTED, next_when_mounted(in), d);
+}
+
 static int decide_mounted(const PlanInput *in, Plan *p)
 {
         const Device *d = in->mount_device;
@@ -284,11 +332,7 @@ static int decide_mounted(const PlanInput *in, Plan *p)
                               d);
         if (in->mount == PLAN_MOUNT_RECORDED)
                 return decide_attempt(in, PLAN_ADOPT, d, p);
-        if (in->mount_lost > 0 && explain_lost(in, p) < 0)
-                return -ENOMEM;
-        return decide(p, VOLUME_MOUNTED,
-                      in->target_active && !in->target_unsure ? PLAN_NOTHING : PLAN_START_TARGET,
-                      d);
+        return decide_well_mounted(in, d, p);
 }
 
 int plan_volume(const PlanInput *in, Plan *p)

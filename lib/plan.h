@@ -56,6 +56,7 @@ typedef enum PlanAction {
         PLAN_EJECT,        /* same; ->device: its disk, whether it is mounted or not */
         PLAN_DETACH,       /* lazily: the device is gone, the mount still there */
         PLAN_FORGET,       /* the mount is gone without us: tidy up after it */
+        PLAN_VERIFY,       /* ->device: it is mounted, and is to be looked at again */
         PLAN_START_TARGET, /* it is mounted: what needs it may start */
         PLAN_STOP_TARGET,  /* it is not, or is about to be unmounted */
 } PlanAction;
@@ -80,6 +81,14 @@ typedef enum PlanPast {
         PLAN_PAST_INCOMPLETE,  /* the kernel says that devices of the filesystem are missing */
 } PlanPast;
 
+/* What is wrong with the filesystem of a mount. */
+typedef struct PlanTrouble {
+        bool shut_down;
+        bool read_only;      /* and was not when it was mounted */
+        int error;           /* errno that the kernel told, or the verification ended with */
+        const char *message; /* of a verification that failed; NULL none */
+} PlanTrouble;
+
 typedef struct PlanInput {
         const VolumeConfig *config;
         bool config_is_bad; /* the file turned bad after it was loaded */
@@ -95,6 +104,8 @@ typedef struct PlanInput {
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
         unsigned mount_lost; /* other devices of its filesystem that went while it was mounted */
+        PlanTrouble trouble; /* of the mount */
+        bool doubted;        /* of the mount it is not known any more whether it is what it was */
         bool target_active;  /* wslbare@NAME.target is started, as far as we know */
         bool target_unsure;  /* it was to be started or stopped, and no answer came */
         bool unmount_wanted; /* somebody asked for it */
@@ -119,6 +130,7 @@ typedef struct Plan {
         FailureStep step; /* why, where that was decided here; STEP_NONE: nothing to say, or said
                              before */
         char *message;    /* for a person; NULL when STEP_NONE */
+        int errnum;       /* of STEP_RUN */
 } Plan;
 
 /* 0 or -ENOMEM. */

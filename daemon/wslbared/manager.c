@@ -19,10 +19,14 @@
 #include "text.h"
 #include "volume-progress.h"
 #include "volume-request.h"
+#include "volume-trouble.h"
 
 /* How long READY may wait for the devices that are there at the start: WSL gives the whole boot ten
  * seconds. */
 #define READY_MAX_USEC (3 * USEC_PER_SEC)
+
+/* The kernel tells of an error before it makes the filesystem read-only. */
+#define TROUBLE_SETTLES_USEC USEC_PER_SEC
 
 struct Manager {
         sd_event *event;
@@ -44,6 +48,7 @@ struct Manager {
 
         sd_event_source *round;
         sd_event_source *ready_timer;
+        sd_event_source *trouble_timer;
         bool is_config_changed; /* since it was published */
         bool is_hint_due;       /* devices or volumes changed */
         bool is_ready;
@@ -522,6 +527,9 @@ static void on_connected(int fd, void *userdata)
                 log_debug("The view of the mounts is a plain file, and is read at every look only");
         else if (r < 0)
                 (void)log_error(r, "Cannot watch mounts: %s", strerror(-r));
+        /* Another mountd does not hear of the errors of their filesystems. */
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_doubt(m->volumes[i]);
         mark_all(m);
 }
 
@@ -551,6 +559,23 @@ static void on_percent(const char *name, unsigned percent, void *userdata)
 
         if (v)
                 volume_progress_percent(v, percent);
+}
+
+static int on_trouble_settled(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        mark_all(userdata);
+        return 0;
+}
+
+static void on_trouble(uint64_t fsid, int errnum, void *userdata)
+{
+        Manager *m = userdata;
+
+        for (size_t i = 0; i < m->n_volumes; i++)
+                if (volume_hear_error(m->volumes[i], fsid, errnum))
+                        manager_wake(m);
+        (void)sd_event_source_set_time_relative(m->trouble_timer, TROUBLE_SETTLES_USEC);
+        (void)sd_event_source_set_enabled(m->trouble_timer, SD_EVENT_ONESHOT);
 }
 
 int manager_attach_mountd(Manager *m, int fd)
@@ -757,7 +782,7 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         r = devices_new(&m->devices);
         if (r >= 0) {
                 const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
-                                                      on_percent, m };
+                                                      on_percent,   on_trouble,      m };
 
                 r = mountd_client_new(event, &handler, &m->mountd);
         }
@@ -766,6 +791,11 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         /* After all that is waiting was read, so that a burst is one round. */
         if (r >= 0)
                 r = sd_event_source_set_priority(m->round, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &m->trouble_timer, CLOCK_MONOTONIC, 0, 0,
+                                               on_trouble_settled, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->trouble_timer, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -826,6 +856,7 @@ Manager *manager_free(Manager *m)
         config_free(m->config);
         sd_event_source_disable_unref(m->round);
         sd_event_source_disable_unref(m->ready_timer);
+        sd_event_source_disable_unref(m->trouble_timer);
         sd_event_unref(m->event);
         free(m->status);
         free(m);

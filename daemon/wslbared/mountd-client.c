@@ -184,8 +184,14 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 return sd_bus_message_read(m, "v", "t", &r->diskseq);
         if (streq(key, "Content"))
                 return sd_bus_message_read(m, "v", "u", &r->content);
+        if (streq(key, "FilesystemId"))
+                return sd_bus_message_read(m, "v", "t", &r->fsid);
+        if (streq(key, "FilesystemError"))
+                return sd_bus_message_read(m, "v", "i", &r->fs_error);
         if (streq(key, "ReadOnly"))
                 return read_flag(m, &r->read_only);
+        if (streq(key, "MadeReadOnly"))
+                return read_flag(m, &r->made_read_only);
         if (streq(key, "Stale"))
                 return read_flag(m, &r->stale);
         if (streq(key, "Removed"))
@@ -422,6 +428,17 @@ static int on_percent(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int on_trouble(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        MountdClient *c = userdata;
+        uint64_t fsid;
+        int32_t errnum;
+
+        if (sd_bus_message_read(m, "ti", &fsid, &errnum) >= 0)
+                c->handler.trouble(fsid, errnum, c->handler.userdata);
+        return 0;
+}
+
 static int start_bus(MountdClient *c, sd_bus *bus)
 {
         int r = sd_bus_negotiate_fds(bus, true);
@@ -436,6 +453,9 @@ static int start_bus(MountdClient *c, sd_bus *bus)
         if (r >= 0)
                 r = sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Percent",
                                         on_percent, c);
+        if (r >= 0)
+                r = sd_bus_match_signal(bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE, "Trouble",
+                                        on_trouble, c);
         if (r >= 0)
                 r = sd_bus_start(bus);
         if (r >= 0)

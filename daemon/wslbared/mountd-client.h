@@ -34,7 +34,10 @@ typedef struct MountdResult {
         uint64_t devnum, diskseq;
         uint32_t content; /* DeviceContent */
         int32_t mount_id;
+        uint64_t fsid;    /* as in MountdClientHandler.trouble() */
+        int32_t fs_error; /* that the filesystem answers with, although it is mounted */
         bool read_only;
+        bool made_read_only;   /* when it was mounted */
         bool stale;            /* what was mounted is not what the file asks for by now */
         bool removed;          /* the kernel let go of what was ejected */
         MountdHolder *holders; /* who keeps it busy */
@@ -56,6 +59,8 @@ typedef struct MountdClientHandler {
         void (*progress)(const char *name, FailureStep step, void *userdata);
         /* How much of a check is done, 0 to 100. */
         void (*percent)(const char *name, unsigned percent, void *userdata);
+        /* The kernel found an error in the mounted filesystem with this ID. */
+        void (*trouble)(uint64_t fsid, int errnum, void *userdata);
         void *userdata;
 } MountdClientHandler;
 

@@ -92,7 +92,9 @@ char *summary_describe(const Manager *m)
 
 bool summary_is_degraded(const Manager *m)
 {
-        for (size_t i = 0; i < manager_n_volumes(m); i++)
+        for (size_t i = 0; i < manager_n_volumes(m); i++) {
+                if (manager_volume(m, i)->failure_step == STEP_RUN)
+                        return true;
                 switch (manager_volume(m, i)->state) {
                 case VOLUME_AMBIGUOUS:
                 case VOLUME_UNSUPPORTED:
@@ -111,5 +113,6 @@ bool summary_is_degraded(const Manager *m)
                 case VOLUME_MEMBER:
                         break;
                 }
+        }
         return count_bad_files(m) > 0;
 }

@@ -14,6 +14,7 @@
 #include "volume-keep.h"
 #include "volume-request.h"
 #include "volume-state.h"
+#include "volume-trouble.h"
 #include "volume.h"
 
 #define RETRY_MAX_USEC (60 * USEC_PER_SEC)
@@ -27,6 +28,7 @@ static VolumeMount *mount_free(VolumeMount *m)
                 return NULL;
         free(m->target);
         free(m->options);
+        free(m->doubt_message);
         free(m);
         return NULL;
 }
@@ -41,7 +43,10 @@ static int mount_from_result(MountdResult *r, VolumeMount **ret)
                         .devnum = r->devnum,
                         .diskseq = r->diskseq,
                         .read_only = r->read_only,
+                        .made_read_only = r->made_read_only,
                         .stale = r->stale,
+                        .fsid = r->fsid,
+                        .error = r->fs_error,
                         .target = TAKE_PTR(r->target),
                         .options = TAKE_PTR(r->options),
                 };
@@ -206,11 +211,15 @@ bool volume_notices_mounts(Volume *v, const Mountinfo *mounts)
         uint64_t before = v->mounts_seen;
 
         v->mounts_seen = 0;
-        for (size_t i = 0; i < mounts->n_entries; i++)
-                if (concerns(v, &mounts->entries[i]))
-                        v->mounts_seen =
-                                (v->mounts_seen * 31 + (uint64_t)mounts->entries[i].id + 1) * 31 +
-                                mounts->entries[i].devnum;
+        for (size_t i = 0; i < mounts->n_entries; i++) {
+                const MountEntry *e = &mounts->entries[i];
+                const uint64_t seen[] = { (uint64_t)e->id + 1, e->devnum,
+                                          mount_entry_is_read_only(e),
+                                          mount_entry_is_shut_down(e) };
+
+                for (size_t k = 0; k < ELEMENTSOF(seen) && concerns(v, e); k++)
+                        v->mounts_seen = v->mounts_seen * 31 + seen[k];
+        }
         return v->mounts_seen != before;
 }
 
@@ -397,6 +406,36 @@ static void take_mount(Volume *v, MountdResult *r, bool made)
         volume_restore_failure(v);
 }
 
+/* As any attempt it is made again, a few times. */
+static void fail_verification(Volume *v, const MountdResult *r)
+{
+        uint64_t pause = double_up_to(v->config->retry_usec, v->past.attempts++, RETRY_MAX_USEC);
+
+        if (v->past.attempts <= v->config->retry_limit)
+                retry_in(v, pause);
+        if (r->step == STEP_CONFIG)
+                return; /* its file just changed: that says nothing of the mount */
+        free(v->mount->doubt_message);
+        v->mount->doubt_message = strdup(r->message ? r->message : r->error);
+        v->mount->doubt_errno = r->errnum != 0 ? r->errnum : EIO;
+}
+
+static void take_verification(Volume *v, MountdResult *r)
+{
+        VolumeMount *mount;
+
+        if (r->error || mount_from_result(r, &mount) < 0) {
+                fail_verification(v, r);
+                return;
+        }
+        if (mount->error == 0)
+                mount->error = v->mount->error;
+        mount_free(v->mount);
+        v->mount = mount;
+        v->is_changed = true;
+        volume_start_afresh(v);
+}
+
 /* What is held back stays so until the device is replugged, or somebody asks. */
 static void take_unmount(Volume *v)
 {
@@ -514,6 +553,9 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
         case PLAN_STOP_TARGET:
                 take_target(v, r, action == PLAN_START_TARGET);
                 break;
+        case PLAN_VERIFY:
+                take_verification(v, r);
+                break;
         case PLAN_NOTHING:
                 break;
         }
@@ -555,6 +597,7 @@ static int act(Volume *v, const Plan *p)
                 return mountd_client_mount(c, v->config, d->devnum, d->diskseq, on_answer, v,
                                            &v->call);
         case PLAN_ADOPT:
+        case PLAN_VERIFY:
                 return mountd_client_adopt(c, v->config->name, d->devnum, d->diskseq, on_answer, v,
                                            &v->call);
         case PLAN_DETACH:
@@ -574,18 +617,35 @@ static int act(Volume *v, const Plan *p)
         return -EINVAL;
 }
 
-static PlanMount mount_status(const Volume *v)
+/* The mount that it has, NULL when that is not there. */
+static const MountEntry *find_mount(const Volume *v)
 {
-        const MountEntry *e;
+        const MountEntry *e =
+                v->mount ? mountinfo_find_id(manager_mounts(v->manager), v->mount->id) : NULL;
 
-        if (!v->mount)
-                return PLAN_MOUNT_NONE;
-        e = mountinfo_find_id(manager_mounts(v->manager), v->mount->id);
         /* The ID alone proves little: once free, the next mount gets it. */
         if (!e || !streq(e->target, v->mount->target) ||
             (major(e->devnum) != 0 && e->devnum != v->mount->devnum))
-                return PLAN_MOUNT_GONE;
-        return v->mount->recorded ? PLAN_MOUNT_RECORDED : PLAN_MOUNT_PRESENT;
+                return NULL;
+        return e;
+}
+
+static void look_at_mount(Volume *v, PlanInput *in)
+{
+        const MountEntry *e = find_mount(v);
+
+        if (!v->mount)
+                in->mount = PLAN_MOUNT_NONE;
+        else if (!e)
+                in->mount = PLAN_MOUNT_GONE;
+        else if (v->mount->recorded)
+                in->mount = PLAN_MOUNT_RECORDED;
+        else {
+                in->mount = PLAN_MOUNT_PRESENT;
+                in->doubted = v->mount->doubted;
+                volume_follow_mount(v, e);
+                in->trouble = volume_trouble(v, e);
+        }
 }
 
 /* A digest of the incarnations of D and of the others of its filesystem. */
@@ -682,7 +742,6 @@ static int look(Volume *v, const Device **room, Plan *ret)
                 .config = v->config,
                 .config_is_bad = v->config_is_bad,
                 .starting = !manager_is_ready(v->manager),
-                .mount = mount_status(v),
                 .mount_device = device_of_mount(v),
                 .mount_lost = v->mount ? v->mount->lost : 0,
                 .target_active = v->target_active,
@@ -692,6 +751,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         };
         const Device *focus;
 
+        look_at_mount(v, &in);
         candidates_find(v, room, &in);
         set_candidates(v, room, in.n_fitting);
         if (v->config->where)
@@ -738,7 +798,10 @@ static bool is_well(VolumeState s)
 
 static int errno_of(const Plan *p)
 {
-        return p->step == STEP_TARGET ? EBUSY : p->step == STEP_CONFIG ? EINVAL : ENODEV;
+        return p->step == STEP_RUN      ? p->errnum
+               : p->step == STEP_TARGET ? EBUSY
+               : p->step == STEP_CONFIG ? EINVAL
+                                        : ENODEV;
 }
 
 /* What the plan says goes when it does not say it any more. */

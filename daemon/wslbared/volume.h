@@ -27,9 +27,15 @@ typedef struct VolumeMount {
         uint64_t diskseq;
         char *options; /* in force */
         bool read_only;
-        bool recorded; /* by mountd, before we started: not looked at yet */
-        unsigned lost; /* other devices of its filesystem, since */
-        bool stale;    /* the configuration asks for something else by now */
+        bool made_read_only; /* when it was mounted */
+        bool recorded;       /* by mountd, before we started: not looked at yet */
+        unsigned lost;       /* other devices of its filesystem, since */
+        bool stale;          /* the configuration asks for something else by now */
+        bool doubted;        /* to be verified again, see volume-trouble.h */
+        uint64_t fsid;       /* of the filesystem, see mountd-client.h */
+        int error;           /* that the kernel found in it, 0 none */
+        int doubt_errno;     /* how the latest verification failed */
+        char *doubt_message; /* NULL: it did not */
 } VolumeMount;
 
 /* What was tried with one incarnation of one device. */

@@ -4,6 +4,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import signal
 import struct
@@ -64,6 +65,17 @@ def make_image(fstype, path, size=None, uuid=None, label="", options=()):
         f.truncate(size or _SIZES.get(fstype, 32 * MiB))
     _mkfs(fstype, path, uuid, label, options)
     return uuid
+
+
+def damage_ext4(path, file):
+    """Spoils what a file of an ext4 is known by: its name is all that can be read from then on."""
+    said = subprocess.run(["debugfs", "-R", f"imap {file}", path], check=True, capture_output=True, text=True).stdout
+    block, offset = (int(number, 0) for number in re.search("at block ([0-9]+), offset (0x[0-9a-f]+)", said).groups())
+    with open(path, "r+b") as f:
+        f.seek(1024 + 24)  # of the superblock, the logarithm of the block size
+        size = 1024 << struct.unpack("<I", f.read(4))[0]
+        f.seek(block * size + offset + 64)
+        f.write(b"garbage")
 
 
 def make_btrfs(paths, size=None, uuid=None, label="", options=()):

@@ -26,6 +26,8 @@ typedef struct FakeMount {
         char *target;
         char *type;
         char *source;
+        char *super;
+        int error; /* that the filesystem answers with */
 } FakeMount;
 
 typedef struct FakeContent {
@@ -90,9 +92,9 @@ static void write_mounts(FakeMountd *f)
         for (unsigned i = 0; i < f->n_mounts; i++) {
                 const FakeMount *m = &f->mounts[i];
                 int n = snprintf(line, sizeof(line),
-                                 "%d 1 %u:%u / %s rw,nosuid,nodev,relatime shared:2 - %s %s rw\n",
+                                 "%d 1 %u:%u / %s rw,nosuid,nodev,relatime shared:2 - %s %s %s\n",
                                  m->id, major(m->devnum), minor(m->devnum), m->target, m->type,
-                                 m->source);
+                                 m->source, m->super);
 
                 must(write(f->mounts_fd, line, (size_t)n) == n ? 0 : -EIO);
         }
@@ -108,6 +110,7 @@ int fake_mountd_mount(FakeMountd *f, dev_t devnum, const char *target, const cha
                 .target = must_have(strdup(target)),
                 .type = must_have(strdup(type)),
                 .source = must_have(strdup(source)),
+                .super = must_have(strdup("rw")),
         };
         write_mounts(f);
         return f->last_id;
@@ -118,6 +121,7 @@ static void mount_done(FakeMount *m)
         free(m->target);
         free(m->type);
         free(m->source);
+        free(m->super);
 }
 
 static FakeMount *find_mount(const FakeMountd *f, const char *target)
@@ -154,6 +158,38 @@ void fake_mountd_move(FakeMountd *f, const char *target, const char *to)
         write_mounts(f);
 }
 
+void fake_mountd_set_super(FakeMountd *f, const char *target, const char *super)
+{
+        FakeMount *m = find_mount(f, target);
+
+        ASSERT(m);
+        free(m->super);
+        m->super = must_have(strdup(super));
+        write_mounts(f);
+}
+
+void fake_mountd_break(FakeMountd *f, const char *target, int errnum)
+{
+        FakeMount *m = find_mount(f, target);
+
+        ASSERT(m);
+        m->error = errnum;
+}
+
+static uint64_t fsid_of(const FakeMount *m)
+{
+        return UINT64_MAX - m->devnum;
+}
+
+void fake_mountd_tell_error(FakeMountd *f, const char *target, int errnum)
+{
+        FakeMount *m = find_mount(f, target);
+
+        ASSERT(m);
+        must(sd_bus_emit_signal(f->bus, PATH, INTERFACE, "Trouble", "ti", fsid_of(m),
+                                (int32_t)errnum));
+}
+
 void fake_mountd_set_content(FakeMountd *f, dev_t devnum, const char *type, const char *uuid)
 {
         ASSERT(f->n_contents < CALLS_MAX);
@@ -183,11 +219,17 @@ static int append_content(FakeMountd *f, const FakeCall *c, sd_bus_message *m)
 
 static int append_mount(const FakeMount *mount, const FakeCall *c, sd_bus_message *m)
 {
-        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "MountId", "i",
-                                     (int32_t)mount->id, "Target", "s", mount->target, "Options",
-                                     "s", "rw,nosuid,nodev,relatime", "ReadOnly", "b", 0, "Node",
-                                     "s", mount->source, "Type", "s", mount->type, "DeviceNumber",
-                                     "t", (uint64_t)c->devnum, "DiskSequence", "t", c->diskseq);
+        int r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "MountId", "i",
+                                      (int32_t)mount->id, "Target", "s", mount->target, "Options",
+                                      "s", "rw,nosuid,nodev,relatime", "ReadOnly", "b", 0, "Node",
+                                      "s", mount->source, "Type", "s", mount->type, "DeviceNumber",
+                                      "t", (uint64_t)c->devnum, "DiskSequence", "t", c->diskseq,
+                                      "FilesystemId", "t", fsid_of(mount), "MadeReadOnly", "b",
+                                      (int)streq(mount->super, "ro"));
+
+        if (r >= 0 && mount->error != 0)
+                r = sd_bus_message_append(m, "{sv}", "FilesystemError", "i", (int32_t)mount->error);
+        return r;
 }
 
 static const FakeMount *do_mount(FakeMountd *f, const FakeCall *c, const char *target)

@@ -92,4 +92,10 @@ int fake_mountd_mount(FakeMountd *f, dev_t devnum, const char *target, const cha
 void fake_mountd_unmount(FakeMountd *f, const char *target);
 /* As mount --move does: the ID stays. */
 void fake_mountd_move(FakeMountd *f, const char *target, const char *to);
+/* From now on mountinfo shows SUPER as the options of the filesystem, instead of "rw". */
+void fake_mountd_set_super(FakeMountd *f, const char *target, const char *super);
+/* From now on the filesystem answers with the error ERRNUM. */
+void fake_mountd_break(FakeMountd *f, const char *target, int errnum);
+/* Tells of an error of the filesystem, as the kernel does. */
+void fake_mountd_tell_error(FakeMountd *f, const char *target, int errnum);
 bool fake_mountd_is_mounted(const FakeMountd *f, const char *target);

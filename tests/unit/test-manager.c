@@ -545,7 +545,7 @@ static void test_connection_lost_while_idle(void)
         scene_settle(s);
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_STATE(s, "other", "mounted");
-        ASSERT_CALLS(s, 0, 2, 0, 0);
+        ASSERT_CALLS(s, 0, 2, 0, 1); /* the new one has to know the mount that was there */
 }
 
 static void test_connection_lost_while_probing(void)

@@ -35,6 +35,8 @@ typedef struct Owner {
         uint64_t devnum, diskseq;
         uint32_t content;
         bool read_only;
+        uint64_t fsid;
+        int trouble;
 } Owner;
 
 static void on_connected(int fd, void *userdata)
@@ -71,6 +73,14 @@ static void on_progress(const char *name, FailureStep step, void *userdata)
         ASSERT_STR(name, "data");
         o->n_progress++;
         o->progress = step;
+}
+
+static void on_trouble(uint64_t fsid, int errnum, void *userdata)
+{
+        Owner *o = userdata;
+
+        o->fsid = fsid;
+        o->trouble = errnum;
 }
 
 static void keep(char **field, const char *value)
@@ -135,7 +145,7 @@ static Owner *owner_new(void)
 {
         Owner *o = calloc(1, sizeof(*o));
         const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
-                                              on_percent, o };
+                                              on_percent,   on_trouble,      o };
 
         ASSERT(o);
         log_set_level(LOG_EMERG);
@@ -430,6 +440,7 @@ static void test_progress(void)
         settle(o);
         ASSERT_EQ(o->progress, STEP_NONE);
         ASSERT(sd_bus_emit_signal(bus, path, interface, "Progress", "u", 5) >= 0);
+        ASSERT(sd_bus_emit_signal(bus, path, interface, "Trouble", "s", "data") >= 0);
         ASSERT(sd_bus_emit_signal(bus, path, interface, "Retreat", "ss", "data", "mount") >= 0);
         settle(o);
         ASSERT_EQ(o->n_progress, 2);
@@ -438,6 +449,11 @@ static void test_progress(void)
         ASSERT(sd_bus_emit_signal(bus, path, interface, "Percent", "s", "data") >= 0);
         settle(o);
         ASSERT_EQ(o->percent, 43);
+        ASSERT_EQ(o->trouble, 0);
+        ASSERT(sd_bus_emit_signal(bus, path, interface, "Trouble", "ti", UINT64_MAX, EUCLEAN) >= 0);
+        settle(o);
+        ASSERT_EQ(o->trouble, EUCLEAN);
+        ASSERT(o->fsid == UINT64_MAX);
         ASSERT(mountd_client_is_connected(o->client));
 }
 

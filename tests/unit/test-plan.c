@@ -2,6 +2,8 @@
 
 /* Device numbers are written as the kernel packs small ones: major << 8 | minor. */
 
+#include <errno.h>
+
 #include "macro.h"
 #include "plan.h"
 #include "test.h"
@@ -96,6 +98,7 @@ typedef struct Row {
 } Row;
 
 #define FITS(x) .fitting = (x), .n_fitting = ELEMENTSOF(x)
+#define MOUNTED .mount = PLAN_MOUNT_PRESENT, .mount_device = &ext4, .target_active = true
 
 static const Row rows[] = {
         { "no device",
@@ -604,6 +607,100 @@ static const Row rows[] = {
           PLAN_STOP_TARGET,
           0,
           NULL },
+        { "doubted",
+          { .config = &config, FITS(one), MOUNTED, .doubted = true },
+          VOLUME_MOUNTED,
+          PLAN_VERIFY,
+          0,
+          NULL },
+        { "doubted, and its target not started",
+          { .config = &config,
+            FITS(one),
+            .mount = PLAN_MOUNT_PRESENT,
+            .mount_device = &ext4,
+            .doubted = true },
+          VOLUME_MOUNTED,
+          PLAN_START_TARGET,
+          0,
+          NULL },
+        { "doubted, file bad",
+          { .config = &config, FITS(one), MOUNTED, .doubted = true, .config_is_bad = true },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          0,
+          NULL },
+        { "doubted, and it is too early",
+          { .config = &config, FITS(one), MOUNTED, .doubted = true, .past = PLAN_PAST_WAITING },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          0,
+          NULL },
+        { "doubted, and given up",
+          { .config = &config, FITS(one), MOUNTED, .doubted = true, .past = PLAN_PAST_EXHAUSTED },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          0,
+          NULL },
+        { "doubted, and to be unmounted",
+          { .config = &config, FITS(one), MOUNTED, .doubted = true, .unmount_wanted = true },
+          VOLUME_UNMOUNTING,
+          PLAN_STOP_TARGET,
+          0,
+          NULL },
+        { "turned read-only",
+          { .config = &config, FITS(one), MOUNTED, .trouble.read_only = true },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "The filesystem on /dev/sda1 was made read-only by the kernel; `journalctl -k`" },
+        { "turned read-only, and why",
+          { .config = &config,
+            FITS(one),
+            MOUNTED,
+            .trouble = { .read_only = true, .error = EUCLEAN } },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "was made read-only by the kernel (Structure needs cleaning); " },
+        { "turned read-only, and cannot be verified",
+          { .config = &config,
+            FITS(one),
+            MOUNTED,
+            .trouble = { .read_only = true, .error = ETIMEDOUT, .message = "It hangs" } },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "was made read-only by the kernel; " },
+        { "cannot be verified",
+          { .config = &config,
+            FITS(one),
+            MOUNTED,
+            .trouble = { .error = ETIMEDOUT, .message = "It hangs" } },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "It hangs" },
+        { "an error, and all goes on",
+          { .config = &config, FITS(one), MOUNTED, .trouble.error = EBADMSG, .doubted = true },
+          VOLUME_MOUNTED,
+          PLAN_VERIFY,
+          STEP_RUN,
+          "The filesystem on /dev/sda1 has an error (wrong checksum); " },
+        { "shut down",
+          { .config = &config, FITS(one), MOUNTED, .trouble.shut_down = true },
+          VOLUME_MOUNTED,
+          PLAN_NOTHING,
+          STEP_RUN,
+          "was shut down; " },
+        { "in trouble, and lost",
+          { .config = &config,
+            .fitting = none,
+            .mount = PLAN_MOUNT_PRESENT,
+            .trouble.read_only = true },
+          VOLUME_LOST,
+          PLAN_DETACH,
+          0,
+          NULL },
         { "asked for, Auto=no",
           { .config = &manual, FITS(one), .mount_wanted = true },
           VOLUME_MOUNTING,
@@ -628,6 +725,7 @@ static void test_decisions(void)
                 ASSERT_STR(volume_state_to_string(p.state), volume_state_to_string(rows[i].state));
                 ASSERT_EQ(p.action, rows[i].action);
                 ASSERT_STR(failure_step_to_string(p.step), failure_step_to_string(rows[i].step));
+                ASSERT_EQ(p.errnum != 0, p.step == STEP_RUN);
                 if (rows[i].says)
                         ASSERT_CONTAINS(p.message, rows[i].says);
                 else
@@ -644,7 +742,7 @@ static void test_actions_have_devices(void)
 
                 test_row(rows[i].row);
                 ASSERT_OK(plan_volume(&rows[i].in, &p));
-                if (p.action == PLAN_MOUNT || p.action == PLAN_ADOPT) {
+                if (p.action == PLAN_MOUNT || p.action == PLAN_ADOPT || p.action == PLAN_VERIFY) {
                         ASSERT(p.device);
                         ASSERT(p.device == plan_focus(&rows[i].in));
                 }
