@@ -8,6 +8,7 @@
 #include "bus-manager.h"
 #include "bus-volume.h"
 #include "bus.h"
+#include "clock-watch.h"
 #include "config-watch.h"
 #include "hint.h"
 #include "log.h"
@@ -25,6 +26,9 @@
  * seconds. */
 #define READY_MAX_USEC (3 * USEC_PER_SEC)
 
+/* Some clocks, that of WSL among them, are set again and again. */
+#define CLOCK_QUIET_USEC (60 * USEC_PER_SEC)
+
 /* The kernel tells of an error before it makes the filesystem read-only. */
 #define TROUBLE_SETTLES_USEC USEC_PER_SEC
 
@@ -40,6 +44,7 @@ struct Manager {
         Bus *bus;
         GateCall *gate;
         ConfigWatch *watch;
+        ClockWatch *clock;
         ManagerView view;
 
         int mounts_fd;
@@ -501,6 +506,20 @@ static void on_missed(void *userdata)
                 (void)log_error(r, "Cannot enumerate devices: %s", strerror(-r));
 }
 
+void manager_doubt(Manager *m)
+{
+        for (size_t i = 0; i < m->n_volumes; i++)
+                volume_doubt(m->volumes[i]);
+        manager_wake(m);
+}
+
+/* Maybe the machine was suspended, and who knows what happened to its disks. */
+static void on_clock_set(void *userdata)
+{
+        log_debug("The clock was set; the mounts are verified");
+        manager_doubt(userdata);
+}
+
 /* mountd. */
 
 static int on_mounts(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -527,10 +546,8 @@ static void on_connected(int fd, void *userdata)
                 log_debug("The view of the mounts is a plain file, and is read at every look only");
         else if (r < 0)
                 (void)log_error(r, "Cannot watch mounts: %s", strerror(-r));
-        /* Another mountd does not hear of the errors of their filesystems. */
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_doubt(m->volumes[i]);
         mark_all(m);
+        manager_doubt(m); /* another mountd does not hear of errors of what is mounted */
 }
 
 static void on_disconnected(void *userdata)
@@ -815,6 +832,8 @@ int manager_start(Manager *m)
         int r = config_watch_new(m->event, m->options.config.dirs, on_config_changed, m, &m->watch);
 
         if (r >= 0)
+                r = clock_watch_new(m->event, CLOCK_QUIET_USEC, on_clock_set, m, &m->clock);
+        if (r >= 0)
                 r = manager_load(m);
         if (r >= 0)
                 r = bus_new(m, &m->bus);
@@ -843,6 +862,7 @@ Manager *manager_free(Manager *m)
         if (!m)
                 return NULL;
         config_watch_free(m->watch);
+        clock_watch_free(m->clock);
         gate_drop_all(m);
         for (size_t i = 0; i < m->n_volumes; i++)
                 volume_free(m->volumes[i]);

@@ -71,6 +71,9 @@ int manager_await_rest(Manager *m);
  * said, always ends with it. */
 void manager_reload(Manager *m);
 
+/* Has every mount verified once again. */
+void manager_doubt(Manager *m);
+
 /* Looks at all devices again. */
 int manager_rescan(Manager *m);
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What goes wrong with a filesystem while it is mounted."""
 
+import ctypes
 import errno
+import os
+import struct
 import subprocess
 
 from bus import connect
@@ -142,16 +145,46 @@ def test_remounted_by_hand(distro, tmp):
             assert volume["ReadOnly"] == (how == "ro") and volume["Failure"][0] == "", volume
 
 
-def test_shut_down(distro, tmp):
-    """What a filesystem says nowhere and the kernel does not tell, the next verification finds."""
-    uuid = make_image("xfs", tmp / "down")
-    configure(distro, {"down": conf(uuid, "/mnt/down")})
-    LoopDisk(tmp / "down")
-    wait_mounted(distro, "/mnt/down")
+def mount_shut_down(distro, tmp, name):
+    """A volume that is broken without any word of it."""
+    uuid = make_image("xfs", tmp / name)
+    configure(distro, {name: conf(uuid, f"/mnt/{name}")})
+    LoopDisk(tmp / name)
+    wait_mounted(distro, f"/mnt/{name}")
+    wait_state(distro, name, "mounted")
     try:
-        subprocess.run(["xfs_io", "-x", "-c", "shutdown", distro.path("/mnt/down")], check=True)
+        subprocess.run(["xfs_io", "-x", "-c", "shutdown", distro.path(f"/mnt/{name}")], check=True)
     except FileNotFoundError:
         raise Skip("xfs_io is not installed") from None
+
+
+def step_clock():
+    """Sets the machine's clock by a nanosecond, and back."""
+    for seconds, nanoseconds in (0, 1), (-1, 999999999):
+        # struct timex: modes (set the offset, in nanoseconds), nine numbers, the time, and spare room
+        timex = struct.pack("=I4x9q2q", 0x0100 | 0x2000, *[0] * 9, seconds, nanoseconds).ljust(256, b"\0")
+        if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(timex, 256)) < 0:
+            raise Skip(f"the clock cannot be set: {os.strerror(ctypes.get_errno())}")
+
+
+def test_verified_after_suspend(distro, tmp):
+    """The clock was set, as a suspended machine does it: every mount is verified once."""
+    mount_shut_down(distro, tmp, "slept")
+    before = mounts(distro, "/mnt/slept")
+    with connect(distro) as bus:
+        assert bus.volume("slept")["Failure"][0] == ""
+        step_clock()
+        volume = check_degraded(bus, "slept", errno.EIO, read_only=False)
+        assert volume["Attempts"] == 0
+        for _ in range(100):
+            step_clock()
+        assert len(said(distro, "slept", "Input/output error")) == 1
+    assert mounts(distro, "/mnt/slept") == before
+
+
+def test_shut_down(distro, tmp):
+    """What a filesystem says nowhere and the kernel does not tell, the next verification finds."""
+    mount_shut_down(distro, tmp, "down")
     distro.systemctl("restart", "wslbare-mountd")
     with connect(distro) as bus:
         volume = check_degraded(bus, "down", errno.EIO, read_only=False)

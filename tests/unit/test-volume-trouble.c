@@ -209,6 +209,29 @@ static void test_verified_by_a_new_mountd(void)
         assert_data(s, "run", EIO, "has an error (Input/output error)");
 }
 
+static void test_verified_after_suspend(void)
+{
+        _cleanup_(scene_freep) Scene *s = mount_data("");
+
+        manager_doubt(s->manager);
+        manager_doubt(s->manager);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 2, 0, 2);
+        assert_data(s, "", 0, NULL);
+
+        /* What happened meanwhile is found. */
+        fake_mountd_break(s->mountd, "/mnt/data", EIO);
+        manager_doubt(s->manager);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 2, 0, 4);
+        assert_data(s, "run", EIO, "Input/output error");
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        manager_doubt(s->manager);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 2, 1, 5);
+}
+
 static const FakeAnswer timed_out = { .kind = FAKE_FAILURE,
                                       .error = "TimedOut",
                                       .step = "verify",
@@ -277,5 +300,5 @@ static void test_verification_needs_the_file(void)
 
 TEST_MAIN(TEST(seen), TEST(remount_is_noticed), TEST(heard), TEST(heard_of_another),
           TEST(made_read_only), TEST(ends_with_the_mount), TEST(found_when_adopted),
-          TEST(verified_by_a_new_mountd), TEST(verification_fails),
+          TEST(verified_by_a_new_mountd), TEST(verified_after_suspend), TEST(verification_fails),
           TEST(verification_needs_the_file))
