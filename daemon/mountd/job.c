@@ -33,6 +33,11 @@ FailureStep job_step(const Job *job)
         return job->step;
 }
 
+pid_t job_pid(const Job *job)
+{
+        return job->pid;
+}
+
 Job *job_free(Job *job)
 {
         if (!job)

@@ -49,6 +49,7 @@ void job_kill(Job *job);
 
 /* The step that the child said it is at. */
 FailureStep job_step(const Job *job);
+pid_t job_pid(const Job *job);
 
 /* Frees a job whatever it is at, killing the child; nothing is called. */
 Job *job_free(Job *job);

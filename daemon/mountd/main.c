@@ -54,6 +54,11 @@ static int take_socket(void)
         return SD_LISTEN_FDS_START;
 }
 
+static void tell_status(const char *status)
+{
+        (void)sd_notifyf(false, "STATUS=%s", status);
+}
+
 static int run(const ProgramArguments *arguments)
 {
         _cleanup_free_ char *shared = NULL;
@@ -62,6 +67,7 @@ static int run(const ProgramArguments *arguments)
                                                       : config_default_dirs,
                 .directory = MOUNTD_DIRECTORY,
                 .sbin = sbin_dirs,
+                .tell_status = tell_status,
         };
         static const int signals[] = { SIGCHLD, 0 };
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;

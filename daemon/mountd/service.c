@@ -8,6 +8,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-id128.h>
 
+#include "device.h"
 #include "eject.h"
 #include "fs-errors.h"
 #include "job.h"
@@ -18,6 +19,9 @@
 #include "text.h"
 
 #define ERROR_PREFIX "org.wslbare1.Error."
+#define GIVEN_UP_NAMED_MAX 4 /* of those that the status counts */
+/* What is still there so long after it was killed hangs. */
+#define DYING_MAX_USEC (2 * USEC_PER_SEC)
 #define OWN_TIMEOUT_USEC (10 * USEC_PER_SEC) /* of what we do unasked */
 
 typedef enum RequestKind {
@@ -38,8 +42,10 @@ typedef struct Request {
         sd_bus_message *message; /* to be answered; NULL when nobody waits */
         char *name;              /* of the volume that it is about, NULL none */
         VolumeConfig *config;
-        bool died;    /* without a report */
-        bool is_done; /* with one */
+        bool died;            /* without a report */
+        bool is_done;         /* with one */
+        uint64_t killed_usec; /* CLOCK_MONOTONIC, when it was given up; 0 it was not */
+        bool hangs;           /* although it was */
         dev_t devnum;
         uint64_t diskseq;
         bool flag; /* Unmount: lazily; SetTarget: active */
@@ -53,7 +59,8 @@ struct Service {
         char *staging;
         char *flags;
         sd_event_source *listener;
-        FsErrors *errors; /* NULL: the kernel tells none */
+        sd_event_source *dying; /* when those that were given up should be dead */
+        FsErrors *errors;       /* NULL: the kernel tells none */
         sd_bus *client;
         Request *requests;
         unsigned n_requests;
@@ -94,6 +101,116 @@ static Request *find_request(const Service *s, const char *name)
                 if (q->name && !q->is_done && streq(q->name, name))
                         return q;
         return NULL;
+}
+
+/* Those that were given up. */
+
+static uint64_t now_usec(const Service *s)
+{
+        uint64_t now = 0;
+
+        (void)sd_event_now(s->event, CLOCK_MONOTONIC, &now);
+        return now;
+}
+
+/* One that sits on this disk: whoever else looks at it would hang as well. */
+static Request *find_given_up(const Service *s, dev_t devnum, uint64_t diskseq)
+{
+        for (Request *q = s->requests; q; q = q->next)
+                if (q->killed_usec != 0 && q->devnum == devnum && q->diskseq == diskseq)
+                        return q;
+        return NULL;
+}
+
+static char *describe(const Request *q)
+{
+        _cleanup_(device_freep) Device *d = NULL;
+        const char *name = q->name ? q->name : "a look";
+
+        if (q->devnum == 0 || device_new(q->devnum, &d) < 0 || device_read_sysfs(d) < 0)
+                return strdup(name);
+        return text_format("%s on %s", name, d->node);
+}
+
+static void write_status(const Service *s, FILE *f)
+{
+        unsigned n = 0, named = 0;
+
+        for (const Request *q = s->requests; q; q = q->next)
+                n += q->hangs;
+        if (n == 0)
+                return;
+        (void)fprintf(f, "%u given up, as the disk does not answer:", n);
+        for (const Request *q = s->requests; q && named < GIVEN_UP_NAMED_MAX; q = q->next) {
+                _cleanup_free_ char *what = q->hangs ? describe(q) : NULL;
+
+                if (what)
+                        (void)fprintf(f, "%s %s", named++ > 0 ? "," : "", what);
+        }
+        if (n > named)
+                (void)fprintf(f, " and %u more", n - named);
+}
+
+static void tell_status(const Service *s)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *f = s->options.tell_status ? open_memstream(&text, &size) : NULL;
+
+        if (!f)
+                return;
+        write_status(s, f);
+        if (fclose(f) == 0)
+                s->options.tell_status(text);
+}
+
+static void note_hanging(Request *q)
+{
+        _cleanup_free_ char *what = describe(q);
+        const LogContext about = { q->name, NULL };
+
+        q->hangs = true;
+        log_full(LOG_WARNING, ETIMEDOUT, &about,
+                 "Gave up %s at step %s, and its process %d does not end: the disk does not answer",
+                 what ? what : "a request", failure_step_to_string(job_step(q->job)),
+                 (int)job_pid(q->job));
+}
+
+static void await_death(Service *s, uint64_t usec)
+{
+        (void)sd_event_source_set_time(s->dying, usec);
+        (void)sd_event_source_set_enabled(s->dying, SD_EVENT_ONESHOT);
+}
+
+static int on_dying(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Service *s = userdata;
+        uint64_t next = UINT64_MAX;
+
+        for (Request *q = s->requests; q; q = q->next) {
+                if (q->killed_usec == 0 || q->hangs)
+                        continue;
+                if (q->killed_usec + DYING_MAX_USEC <= usec)
+                        note_hanging(q);
+                else if (q->killed_usec + DYING_MAX_USEC < next)
+                        next = q->killed_usec + DYING_MAX_USEC;
+        }
+        if (next != UINT64_MAX)
+                await_death(s, next);
+        tell_status(s);
+        return 0;
+}
+
+/* Its child was killed; usually it is dead in a moment. */
+static void give_up(Request *q)
+{
+        Service *s = q->service;
+        int enabled = SD_EVENT_OFF;
+
+        q->killed_usec = now_usec(s);
+        (void)sd_event_source_get_enabled(s->dying, &enabled);
+        if (enabled == SD_EVENT_OFF)
+                await_death(s, q->killed_usec + DYING_MAX_USEC);
 }
 
 /* The work, in the child. */
@@ -192,6 +309,8 @@ static void on_done(Job *job, const Report *report, bool timed_out, void *userda
         q->job = job;
         q->died = !report;
         q->is_done = report != NULL;
+        if (timed_out)
+                give_up(q);
         if (q->kind == REQUEST_START)
                 accept_clients(q->service);
         if (!q->message)
@@ -228,6 +347,8 @@ static void on_gone(Job *job, void *userdata)
         _cleanup_(request_freep) Request *q = userdata;
 
         unlink_request(q);
+        if (q->hangs)
+                tell_status(q->service);
         if (q->died && q->name && q->kind != REQUEST_TIDY)
                 start_own(q->service, REQUEST_TIDY, q->name);
 }
@@ -284,8 +405,19 @@ static int refuse(sd_bus_error *error, const char *name, const char *text)
         return sd_bus_error_set(error, full, text);
 }
 
+/* Q is in the way. */
+static int refuse_for(const Request *q, sd_bus_error *error)
+{
+        if (!q->hangs)
+                return refuse(error, "InProgress", "A request for this volume is at work");
+        return refuse(error, "Hanging",
+                      "The disk does not answer: an earlier request was given up and still hangs");
+}
+
 static int check_request(const Service *s, const Request *q, sd_bus_error *error)
 {
+        const Request *other;
+
         if (s->n_requests >= MOUNTD_JOBS_MAX)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many requests are at work");
@@ -293,9 +425,8 @@ static int check_request(const Service *s, const Request *q, sd_bus_error *error
                 return 0;
         if (!volume_name_is_valid(q->name))
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "Not a volume's name");
-        if (find_request(s, q->name))
-                return refuse(error, "InProgress", "A request for this volume is at work");
-        return 0;
+        other = find_request(s, q->name);
+        return other ? refuse_for(other, error) : 0;
 }
 
 /* NAME's own file, and only if it is the one that the client speaks of. FINGERPRINT NULL: whichever
@@ -337,6 +468,7 @@ static int submit(Request *q, sd_bus_message *m)
 static int method_probe(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(request_freep) Request *q = new_request(userdata, REQUEST_PROBE, NULL);
+        const Request *other;
         uint64_t devnum;
         int r;
 
@@ -347,8 +479,9 @@ static int method_probe(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         q->devnum = devnum;
         r = check_request(q->service, q, error);
+        other = find_given_up(q->service, q->devnum, q->diskseq);
         if (r >= 0)
-                r = submit(q, m);
+                r = other ? refuse_for(other, error) : submit(q, m);
         if (r > 0)
                 TAKE_PTR(q);
         return r;
@@ -480,8 +613,10 @@ static void drop_client(Service *s)
         s->client = sd_bus_close_unref(s->client);
         for (Request *q = s->requests; q; q = q->next) {
                 q->message = sd_bus_message_unref(q->message);
-                if (!is_own(q)) /* what tidies up after a client outlives it */
-                        job_kill(q->job);
+                if (is_own(q)) /* what tidies up after a client outlives it */
+                        continue;
+                job_kill(q->job);
+                give_up(q);
         }
         log_debug("The client is gone");
 }
@@ -599,6 +734,11 @@ int service_new(sd_event *event, const ServiceOptions *options, Service **ret)
                 r = make_directory(options->directory, "mounted", 0755, &s->flags);
         if (r < 0)
                 return r;
+        r = sd_event_add_time(event, &s->dying, CLOCK_MONOTONIC, 0, 0, on_dying, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->dying, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
         r = fs_errors_new(event, on_fs_error, s, &s->errors);
         if (r < 0)
                 log_info("The kernel does not tell of errors of filesystems: %s", strerror(-r));
@@ -619,6 +759,7 @@ Service *service_free(Service *s)
                 request_free(q);
         }
         sd_event_source_disable_unref(s->listener);
+        sd_event_source_disable_unref(s->dying);
         fs_errors_free(s->errors);
         sd_event_unref(s->event);
         free(s->records);

@@ -22,6 +22,8 @@ typedef struct ServiceOptions {
         const char *directory; /* root's: records and staging are made below; /run/wslbare-mountd */
         const char *shared;    /* directory, see shared.h */
         const char *const *sbin; /* see sbin.h */
+        /* Says what is worth knowing while all goes on; "" nothing. May be NULL. */
+        void (*tell_status)(const char *status);
 } ServiceOptions;
 
 typedef struct Service Service;

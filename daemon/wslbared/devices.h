@@ -32,7 +32,8 @@ typedef struct Seen {
         SeenKnowledge knowledge;
         bool missing; /* not found yet by the enumeration that is at work */
         MountdCall *probe;
-        void *manager; /* for the probe's callback */
+        uint64_t probe_usec; /* not to be probed before, CLOCK_MONOTONIC */
+        void *manager;       /* for the probe's callback */
 } Seen;
 
 int devices_new(Devices **ret);

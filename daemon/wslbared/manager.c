@@ -29,6 +29,9 @@
 /* Some clocks, that of WSL among them, are set again and again. */
 #define CLOCK_QUIET_USEC (60 * USEC_PER_SEC)
 
+/* Until a disk that did not answer, or that somebody partitions, is looked at again. */
+#define PROBE_AGAIN_USEC (5 * USEC_PER_SEC)
+
 /* The kernel tells of an error before it makes the filesystem read-only. */
 #define TROUBLE_SETTLES_USEC USEC_PER_SEC
 
@@ -53,7 +56,7 @@ struct Manager {
 
         sd_event_source *round;
         sd_event_source *ready_timer;
-        sd_event_source *trouble_timer;
+        sd_event_source *later;
         bool is_config_changed; /* since it was published */
         bool is_hint_due;       /* devices or volumes changed */
         bool is_ready;
@@ -170,6 +173,26 @@ static void mark_for(Manager *m, const Device *d)
                 if (volume_cares_for(m->volumes[i], d))
                         m->volumes[i]->dirty = true;
         manager_wake(m);
+}
+
+static int on_later(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        mark_all(userdata);
+        return 0;
+}
+
+/* Has all looked at again when PAUSE_USEC have passed, at the latest. */
+static void look_later(Manager *m, uint64_t pause_usec)
+{
+        uint64_t due = manager_now(m) + pause_usec, old = 0;
+        int enabled = SD_EVENT_OFF;
+
+        (void)sd_event_source_get_enabled(m->later, &enabled);
+        (void)sd_event_source_get_time(m->later, &old);
+        if (enabled != SD_EVENT_OFF && old <= due)
+                return;
+        (void)sd_event_source_set_time(m->later, due);
+        (void)sd_event_source_set_enabled(m->later, SD_EVENT_ONESHOT);
 }
 
 /* Telling systemd. */
@@ -309,14 +332,18 @@ static void on_probed(MountdResult *r, void *userdata)
         Seen *s = userdata;
         Manager *m = s->manager;
         const LogContext about = { NULL, s->device->node };
+        bool later = r->error && (streq(r->error, "InProgress") || streq(r->error, "TimedOut") ||
+                                  streq(r->error, "Hanging"));
+        bool first = s->probe_usec == 0;
 
         mark_for(m, s->device); /* also who hoped that it would be theirs */
         s->probe = mountd_call_free(s->probe);
-        s->knowledge = r->lost ? SEEN_UNKNOWN : SEEN_SETTLED;
-        if (r->error && !r->lost)
+        s->knowledge = r->lost || later ? SEEN_UNKNOWN : SEEN_SETTLED;
+        s->probe_usec = later ? manager_now(m) + PROBE_AGAIN_USEC : 0;
+        if (r->error && !r->lost && first)
                 log_full(LOG_INFO, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
                          r->message);
-        else if (!r->lost && devices_set_content(m->devices, s, r) < 0)
+        if (!r->error && devices_set_content(m->devices, s, r) < 0)
                 log_oom();
         mark_for(m, s->device);
 }
@@ -329,6 +356,10 @@ static void probe_unknown(Manager *m)
 
                 if (s->knowledge != SEEN_UNKNOWN || d->size == 0 || !is_wanted(m, d))
                         continue;
+                if (s->probe_usec > manager_now(m)) {
+                        look_later(m, s->probe_usec - manager_now(m));
+                        continue;
+                }
                 s->manager = m;
                 if (mountd_client_probe(m->mountd, d->devnum, d->diskseq, on_probed, s,
                                         &s->probe) >= 0)
@@ -578,12 +609,6 @@ static void on_percent(const char *name, unsigned percent, void *userdata)
                 volume_progress_percent(v, percent);
 }
 
-static int on_trouble_settled(sd_event_source *s, uint64_t usec, void *userdata)
-{
-        mark_all(userdata);
-        return 0;
-}
-
 static void on_trouble(uint64_t fsid, int errnum, void *userdata)
 {
         Manager *m = userdata;
@@ -591,8 +616,7 @@ static void on_trouble(uint64_t fsid, int errnum, void *userdata)
         for (size_t i = 0; i < m->n_volumes; i++)
                 if (volume_hear_error(m->volumes[i], fsid, errnum))
                         manager_wake(m);
-        (void)sd_event_source_set_time_relative(m->trouble_timer, TROUBLE_SETTLES_USEC);
-        (void)sd_event_source_set_enabled(m->trouble_timer, SD_EVENT_ONESHOT);
+        look_later(m, TROUBLE_SETTLES_USEC);
 }
 
 int manager_attach_mountd(Manager *m, int fd)
@@ -809,10 +833,9 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         if (r >= 0)
                 r = sd_event_source_set_priority(m->round, SD_EVENT_PRIORITY_IDLE);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &m->trouble_timer, CLOCK_MONOTONIC, 0, 0,
-                                               on_trouble_settled, m);
+                r = sd_event_add_time(event, &m->later, CLOCK_MONOTONIC, 0, 0, on_later, m);
         if (r >= 0)
-                r = sd_event_source_set_enabled(m->trouble_timer, SD_EVENT_OFF);
+                r = sd_event_source_set_enabled(m->later, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -876,7 +899,7 @@ Manager *manager_free(Manager *m)
         config_free(m->config);
         sd_event_source_disable_unref(m->round);
         sd_event_source_disable_unref(m->ready_timer);
-        sd_event_source_disable_unref(m->trouble_timer);
+        sd_event_source_disable_unref(m->later);
         sd_event_unref(m->event);
         free(m->status);
         free(m);

@@ -333,6 +333,17 @@ static PlanPast verdict_on(const char *error)
         return PLAN_PAST_NONE;
 }
 
+/* The first of these is a failure; the others cost no attempt, and so may go on for long. */
+static void take_hanging(Volume *v, const MountdResult *r)
+{
+        if (v->past.attempts == 0) {
+                v->past.attempts = 1;
+                set_attempt(v, STEP_MOUNT, ETIMEDOUT, "TimedOut", r->message);
+                volume_set_failure(v, STEP_MOUNT, ETIMEDOUT, r->message);
+        }
+        defer(v, r);
+}
+
 static void take_failure(Volume *v, const MountdResult *r)
 {
         static const char *const known[] = { "Busy",       "CheckFailed",   "DeviceAbsent",
@@ -458,7 +469,7 @@ static void fail_unmount(Volume *v, MountdResult *r)
                  v->eject_devnum ? "eject" : "unmount", r->message ? r->message : r->error);
         v->unmount_wanted = false;
         v->eject_devnum = 0;
-        v->unmount_error = find_error(r->error, known);
+        v->unmount_error = streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known);
         free(v->unmount_message);
         v->unmount_message = TAKE_PTR(r->message);
         set_holders(v, r);
@@ -573,6 +584,9 @@ static void on_answer(MountdResult *r, void *userdata)
         if (r->error &&
             (streq(r->error, "InProgress") || streq(r->error, SD_BUS_ERROR_LIMITS_EXCEEDED)))
                 defer(v, r);
+        else if (r->error && streq(r->error, "Hanging") && action != PLAN_UNMOUNT &&
+                 action != PLAN_EJECT)
+                take_hanging(v, r);
         else
                 take_answer(v, action, r);
 }

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A disk that stops answering: it is given up, and everything else goes on."""
 
+import errno
+import os
 import time
 
+from bus import connect, refusal
 from disks import HangingDisk, LoopDisk, make_image
-from machine import wait_until
-from volumes import (conf, configure, main_pid, mounts, processes, said, state, status, unmount, wait_mounted,
-                     wait_state, wait_tidy)
+from distro import UDEVD, Distro
+from machine import defer, wait_until
+from volumes import (conf, conf_path, configure, logged, main_pid, mounts, processes, reload, said, state, status,
+                     unmount, wait_mounted, wait_state, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -76,3 +80,107 @@ def test_stop_while_it_hangs(distro, tmp):
     wait_tidy(distro)
     unmount(distro, ["/mnt/stuck"])
     assert "stuck" in status(distro) or wait_state(distro, "stuck", "unmounted") is None
+
+
+def counts(distro):
+    """Of each daemon: its processes and descriptors."""
+    return [(len(processes(distro, unit)), len(os.listdir(f"/proc/{main_pid(distro, unit)}/fd"))) for unit in UNITS]
+
+
+def mountd_status(distro):
+    return distro.show(UNITS[1], "StatusText")
+
+
+def try_again_and_again(distro, tmp, says):
+    """Asks for volume "again", whose disk hangs, 20 times: no process and no descriptor more than after the first time."""
+    before = None
+    uuid = make_image("ext4", tmp / "quick")
+    configure(distro, {"meanwhile": conf(uuid, "/mnt/meanwhile")})
+    for i in range(20):
+        with connect(distro) as bus:
+            assert refusal(bus.ask, "again", "Mount").name.endswith("Error.TimedOut")
+            step, error, message = bus.volume("again")["Failure"]
+            assert error == errno.ETIMEDOUT and says in message, (step, error, message)
+            if i % 5 == 0:
+                with LoopDisk(tmp / "quick") as disk:
+                    wait_mounted(distro, "/mnt/meanwhile", timeout=2)
+                    bus.ask("meanwhile", "Unmount")
+                    disk.detach(timeout=5)
+        if i % 5 == 1:
+            reload(distro)
+        if i % 5 == 2:
+            distro.systemctl("restart", "wslbared")
+            wait_state(distro, "again", "failed")
+        before = before or counts(distro)
+        wait_until(lambda: counts(distro) == before, 15, f"no more than {before} processes and descriptors")
+    return before
+
+
+def test_again_and_again(distro, tmp):
+    """However often it is tried, what was given up is gone."""
+    uuid = make_image("ext4", tmp / "slow")
+    hanging = HangingDisk(tmp / "slow")
+    distro.run("udevadm settle")
+    hanging.hang()
+    configure(distro, {"again": conf(uuid, "/mnt/again", MountTimeoutSec="500ms", RetryLimit=0)})
+    wait_state(distro, "again", "failed")
+    before = try_again_and_again(distro, tmp, "did not end in time")
+    assert before[1][0] == 1 and mountd_status(distro) == ""
+    hanging.resume()
+    with connect(distro) as bus:
+        bus.ask("again", "Mount")
+    wait_tidy(distro)
+    unmount(distro, ["/mnt/again"])
+    hanging.detach(timeout=5)
+
+
+def test_what_no_kill_ends(distro, tmp):
+    """One process sits there, however often it is tried, and is shown; it goes when the disk answers, and all is well."""
+    uuid = make_image("ext4", tmp / "again")
+    make_image("ext4", tmp / "frozen")
+    frozen, disk = LoopDisk(tmp / "frozen"), LoopDisk(tmp / "again")
+    distro.shell(f"mkdir /mnt/frozen; mount {frozen.node} /mnt/frozen; fsfreeze -f /mnt/frozen")
+    defer(lambda: distro.shell("fsfreeze -u /mnt/frozen; umount -R /mnt/frozen", check=False))
+    configure(distro, {"again": conf(uuid, "/mnt/frozen/again", MountTimeoutSec="1s")})
+    wait_state(distro, "again", "failed")
+    shown = f"1 given up, as the disk does not answer: again on {disk.node}"
+    wait_until(lambda: mountd_status(distro) == shown, what="it to be shown")
+    assert logged(distro, f"Gave up again on {disk.node} at step target", UNITS[1])
+    before = try_again_and_again(distro, tmp, "does not answer")
+    assert before[1][0] == 2 and mountd_status(distro) == shown
+    distro.run("fsfreeze -u /mnt/frozen")
+    wait_mounted(distro, "/mnt/frozen/again", timeout=15)
+    wait_state(distro, "again", "mounted")
+    wait_tidy(distro)
+    assert mountd_status(distro) == "" and counts(distro)[1][0] == 1
+    unmount(distro, ["/mnt/frozen/again"])
+
+
+def test_looks_without_udevd(tmp):
+    """Who looks at disks for himself gives up as well, and looks again later."""
+    uuid = make_image("ext4", tmp / "slow")
+    hanging = HangingDisk(tmp / "slow")
+    hanging.hang()
+    files = {conf_path("looked"): conf(uuid, "/mnt/looked")}
+    with Distro(files=files, enable=["wslbared.service"], mask=UDEVD) as distro:
+        at_work = len(processes(distro, UNITS[1]))
+        assert at_work > 1
+        for _ in range(20):
+            hanging.trigger()
+        wait_until(lambda: logged_or_not(distro, f"Cannot look at {hanging.node}: It did not end in time"), 60,
+                   "it to be given up")
+        for _ in range(20):
+            hanging.trigger()
+        assert state(distro, "looked") == "absent" and len(processes(distro, UNITS[1])) <= at_work
+        hanging.resume()
+        wait_mounted(distro, "/mnt/looked", timeout=15)
+        wait_tidy(distro)
+        unmount(distro, ["/mnt/looked"])
+
+
+def logged_or_not(distro, text):
+    return any(text in entry["MESSAGE"] for entry in distro.journal(UNITS[0]))
+
+
+for function in test_again_and_again, test_what_no_kill_ends, test_looks_without_udevd:
+    function.timeout = 300

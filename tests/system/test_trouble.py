@@ -161,8 +161,8 @@ def mount_shut_down(distro, tmp, name):
 def step_clock():
     """Sets the machine's clock by a nanosecond, and back."""
     for seconds, nanoseconds in (0, 1), (-1, 999999999):
-        # struct timex: modes (set the offset, in nanoseconds), nine numbers, the time, and spare room
-        timex = struct.pack("=I4x9q2q", 0x0100 | 0x2000, *[0] * 9, seconds, nanoseconds).ljust(256, b"\0")
+        # struct timex: modes (set the offset, in nanoseconds), eight numbers, the time, and spare room
+        timex = struct.pack("=I4x8q2q", 0x0100 | 0x2000, *[0] * 8, seconds, nanoseconds).ljust(256, b"\0")
         if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(timex, 256)) < 0:
             raise Skip(f"the clock cannot be set: {os.strerror(ctypes.get_errno())}")
 

@@ -159,6 +159,7 @@ void served_begin(void)
         set_path(served.shared, "shared");
         set_path(served.sbin, "sbin");
         set_path(served.socket, "run/mountd.sock");
+        set_path(served.status, "run/status");
         ASSERT_OK(mkdir(served.shared, 0755));
         ASSERT_OK(mkdir(served.sbin, 0755));
         ASSERT_OK(mkdir(served.config, 0755));
@@ -219,13 +220,19 @@ const char *served_fingerprint(const char *name)
 
 /* In the child. */
 
+static void tell_status(const char *status)
+{
+        test_write(served.run, "status", status);
+}
+
 static int serve(sd_event *event, int fd, bool listening)
 {
         static const char *const sbin[] = { served.sbin, NULL };
         const ServiceOptions options = { .config = *config_source(),
                                          .directory = served.run,
                                          .shared = served.shared,
-                                         .sbin = sbin };
+                                         .sbin = sbin,
+                                         .tell_status = tell_status };
         _cleanup_(service_freep) Service *service = NULL;
         int r = service_new(event, &options, &service);
 

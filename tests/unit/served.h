@@ -27,6 +27,7 @@ typedef struct Served {
         char shared[PATH_MAX]; /* what distributions share; there */
         char sbin[PATH_MAX];   /* what the only check programs are in; there */
         char socket[PATH_MAX]; /* where it listens */
+        char status[PATH_MAX]; /* a file of what it says of itself */
         Disk disk;             /* of the UUID FS_UUID */
         Disk other;            /* of another one */
         pid_t pid;

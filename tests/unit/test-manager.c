@@ -230,6 +230,41 @@ static void test_probe_finds_something_else(void)
         ASSERT_CALLS(s, 2, 0, 0, 0);
 }
 
+/* A disk that hangs, or is being partitioned, is looked at again, and now and then only. */
+static void test_probe_is_put_off(void)
+{
+        static const FakeAnswer rows[] = {
+                { FAKE_FAILURE, "TimedOut", "probe", ETIMEDOUT, "It did not end in time", NULL },
+                { FAKE_FAILURE, "InProgress", "probe", EAGAIN, "It is locked", NULL },
+                { FAKE_ERROR, "Hanging", NULL, 0, "An earlier look still hangs", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                Seen *seen;
+
+                test_row(rows[i].message);
+                fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+                fake_mountd_answer(s->mountd, FAKE_PROBE, rows[i]);
+                fake_mountd_answer(s->mountd, FAKE_PROBE, rows[i]);
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                scene_plug(s, 1, 7, NULL);
+                scene_settle(s);
+                for (unsigned n = 1; n <= 2; n++) {
+                        scene_look_again(s);
+                        ASSERT_STATE(s, "data", "absent");
+                        ASSERT_CALLS(s, n, 0, 0, 0);
+                        seen = devices_find(manager_devices(s->manager), FAKE_DEVNUM(1));
+                        ASSERT(seen->probe_usec > manager_now(s->manager));
+                        seen->probe_usec = manager_now(s->manager); /* that time came */
+                        scene_look_again(s);
+                }
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_CALLS(s, 3, 1, 0, 0);
+        }
+}
+
 static void test_probe_fails(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -919,17 +954,18 @@ TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events
           TEST(late_event_of_a_device_that_went), TEST(a_burst_is_one_step),
           TEST(others_devices_are_left_alone), TEST(scan), TEST(scan_of_what_was_probed),
           TEST(scan_while_at_work), TEST(unknown_content_is_probed),
-          TEST(probe_finds_something_else), TEST(probe_fails), TEST(settled_while_probing),
-          TEST(two_are_probed_again), TEST(gone_while_probing), TEST(start_waits_for_the_probe),
-          TEST(nobody_wants_to_know), TEST(no_medium_is_not_probed),
-          TEST(probed_once_somebody_wants_to_know), TEST(mounted_is_not_probed),
-          TEST(fifty_at_once), TEST(two_volumes_on_one_device), TEST(nothing_without_a_mountd),
-          TEST(connection_lost_while_mounting), TEST(connection_lost_after_mounting),
-          TEST(connection_lost_while_idle), TEST(connection_lost_while_probing),
-          TEST(mounts_change_while_disconnected), TEST(end_while_at_work), TEST(reload_adds),
-          TEST(reload_changes), TEST(reload_of_what_is_mounted_elsewhere),
-          TEST(bad_file_of_a_mounted_volume), TEST(bad_file_mounts_nothing),
-          TEST(mended_file_of_an_absent_volume), TEST(bad_from_the_start), TEST(reload_removes),
-          TEST(reload_brings_back), TEST(reload_while_mounting), TEST(status),
-          TEST(reload_is_announced), TEST(reload_before_ready),
-          TEST(ready_does_not_wait_for_targets), TEST(not_ready_without_a_start))
+          TEST(probe_finds_something_else), TEST(probe_is_put_off), TEST(probe_fails),
+          TEST(settled_while_probing), TEST(two_are_probed_again), TEST(gone_while_probing),
+          TEST(start_waits_for_the_probe), TEST(nobody_wants_to_know),
+          TEST(no_medium_is_not_probed), TEST(probed_once_somebody_wants_to_know),
+          TEST(mounted_is_not_probed), TEST(fifty_at_once), TEST(two_volumes_on_one_device),
+          TEST(nothing_without_a_mountd), TEST(connection_lost_while_mounting),
+          TEST(connection_lost_after_mounting), TEST(connection_lost_while_idle),
+          TEST(connection_lost_while_probing), TEST(mounts_change_while_disconnected),
+          TEST(end_while_at_work), TEST(reload_adds), TEST(reload_changes),
+          TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
+          TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
+          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
+          TEST(reload_while_mounting), TEST(status), TEST(reload_is_announced),
+          TEST(reload_before_ready), TEST(ready_does_not_wait_for_targets),
+          TEST(not_ready_without_a_start))

@@ -374,6 +374,31 @@ static void test_in_progress(void)
         served_stop();
 }
 
+static bool has_status(const char *want)
+{
+        char text[512] = "";
+        FILE *f = fopen(served.status, "re");
+
+        if (f && !fgets(text, sizeof(text), f))
+                text[0] = '\0';
+        if (f)
+                (void)fclose(f);
+        return streq(text, want);
+}
+
+static bool has_status_of_data(void)
+{
+        _cleanup_free_ char *want = text_format(
+                "1 given up, as the disk does not answer: data on %s", served.disk.node);
+
+        return has_status(want);
+}
+
+static const char *ask_probe(const Disk *disk)
+{
+        return ask("Probe", "tt", (uint64_t)disk->devnum, disk->diskseq);
+}
+
 /* A disk that never answers costs one request its time, and nothing else. */
 static void test_timed_out(void)
 {
@@ -388,11 +413,20 @@ static void test_timed_out(void)
         collect(1, &c);
         ASSERT(now_usec() - before < 10 * USEC_PER_SEC);
         ASSERT_EQ(c.n_done, 1);
-        /* Its child cannot be killed yet, so nobody else may begin. */
+        /* Its child cannot be killed yet, so nobody else may begin, nor join it at its disk. */
         ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
+        for (unsigned i = 0; i < 20; i++)
+                ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "InProgress: ");
+        WAIT_FOR(strstr(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: The disk"));
+        ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "Hanging: ");
+        ASSERT_CONTAINS(ask_of("Unmount", "data"), ERROR_PREFIX "Hanging: ");
+        ASSERT_EQ(served_count_children(), 1);
+        ASSERT(has_status_of_data());
+        ASSERT_CONTAINS(ask_probe(&served.other), "Type s ext4\n");
         ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "Error s DeviceAbsent\n");
         served_thaw();
         WAIT_FOR(served_count_children() == 0);
+        ASSERT(has_status(""));
         ASSERT_EQ(count_mounts(), n_mounts);
         ASSERT(!is_there(hanging_where));
         ASSERT_EQ(record_load(served.records, "data", &r), -ENOENT);
@@ -451,6 +485,9 @@ static void test_vanish(void)
         served_disconnect();
         served_connect(); /* the next one, while the child still hangs */
         ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "InProgress: ");
+        WAIT_FOR(strstr(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: "));
+        ASSERT(has_status_of_data());
         served_thaw();
         WAIT_FOR(served_count_children() == 0);
         ASSERT_EQ(count_mounts(), n_mounts);

@@ -1094,6 +1094,53 @@ static void test_unmount_in_progress_is_put_off(void)
         ASSERT_CALLS(s, 0, 1, 4, 0);
 }
 
+static const FakeAnswer hanging = { .kind = FAKE_ERROR,
+                                    .error = "Hanging",
+                                    .message = "The disk does not answer" };
+
+/* What was given up before still hangs: that is no secret, and no attempt. */
+static void test_hanging_is_shown(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=1\n");
+        for (unsigned i = 0; i < 10; i++)
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, hanging);
+        start_with_device(s);
+        for (unsigned i = 1; i <= 10; i++) {
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, ETIMEDOUT);
+                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 1);
+                ASSERT_CALLS(s, 0, i, 0, 0);
+                if (i == 5) { /* is answered, and not when the disk is */
+                        ASSERT(scene_request(s, "data", true, &answer));
+                        scene_settle(s);
+                        ASSERT_STR(answer, "TimedOut");
+                } else
+                        scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 11, 0, 0);
+}
+
+static void test_hanging_unmount(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, hanging);
+        ASSERT(scene_request(s, "data", false, &answer));
+        scene_settle(s);
+        ASSERT_STR(answer, "TimedOut");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
 static void test_replugged_while_put_off(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -1413,9 +1460,10 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
           TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
           TEST(target_cannot_be_started), TEST(in_progress_is_put_off),
-          TEST(unmount_in_progress_is_put_off), TEST(replugged_while_put_off),
-          TEST(foreign_unmount_is_respected), TEST(kept_mounted), TEST(kept_mounted_after_failures),
-          TEST(kept_mounted_on_another_target), TEST(kept_mounted_where_it_is_shared),
-          TEST(marked_is_left_alone), TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
+          TEST(unmount_in_progress_is_put_off), TEST(hanging_is_shown), TEST(hanging_unmount),
+          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected), TEST(kept_mounted),
+          TEST(kept_mounted_after_failures), TEST(kept_mounted_on_another_target),
+          TEST(kept_mounted_where_it_is_shared), TEST(marked_is_left_alone),
+          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
           TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
           TEST(what_is_no_filesystem), TEST(not_ready_is_not_there))
