@@ -43,7 +43,7 @@ static void log_state(const Volume *v, VolumeState before)
                 break;
         case VOLUME_LOST:
                 log_full(LOG_ERR, 0, &about,
-                         "%s lost its device %s while mounted; what was not written yet is gone",
+                         "%s lost %s while mounted; what was not written yet is gone",
                          v->config->name, device);
                 break;
         case VOLUME_AMBIGUOUS:
@@ -58,7 +58,8 @@ static void log_state(const Volume *v, VolumeState before)
 
 void volume_set_state(Volume *v, VolumeState state, const Device *d)
 {
-        const char *node = d ? d->node : NULL;
+        /* What was lost is named until it is cleaned up. */
+        const char *node = d ? d->node : state == VOLUME_LOST ? v->device : NULL;
         VolumeState before = v->state;
         bool moved = !streq_ptr(v->device, node);
 

@@ -130,12 +130,17 @@ static void test_gone_while_mounted(void)
         scene_unplug(s, 1);
         scene_settle(s);
         ASSERT_STATE(s, "data", "lost");
+        ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1"); /* as long as it is mounted */
+        ASSERT_STR(scene_volume(s, "data")->view.device, "/dev/fake1");
+        ASSERT_STR(scene_volume(s, "data")->view.mounted_options, "rw,nosuid,nodev,relatime");
+        ASSERT_EQ(scene_volume(s, "data")->view.diskseq, 7);
         ASSERT_CALLS(s, 0, 1, 1, 0);
         ASSERT_STR(fake_mountd_last(s->mountd)->name, "data");
         ASSERT(fake_mountd_last(s->mountd)->lazy);
         fake_mountd_release(s->mountd);
         scene_settle(s);
         ASSERT_STATE(s, "data", "absent");
+        ASSERT_STR(scene_volume(s, "data")->device, NULL);
         ASSERT(!fake_mountd_is_mounted(s->mountd, "/mnt/data"));
 
         scene_plug(s, 1, 8, UUID_A);
@@ -498,6 +503,24 @@ static void test_record_of_a_device_that_went(void)
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 1, 1, 0);
         ASSERT_EQ(scene_volume(s, "data")->mount->diskseq, 8);
+}
+
+/* The machine's disk went while nobody was there to see it. */
+static void test_record_of_a_device_that_is_gone(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
+        scene_flag(s, "data");
+        scene_start(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT(!fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+        ASSERT_CALLS(s, 0, 0, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        ASSERT_EQ(fake_mountd_count_stopped(s->mountd), 1);
 }
 
 static void test_record_of_a_mount_that_went(void)
@@ -1447,7 +1470,8 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(members_are_the_kernels_business), TEST(copy_of_a_member),
           TEST(member_goes_while_mounted), TEST(unlocked), TEST(unlocked_and_blank),
           TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
-          TEST(record_of_a_device_that_went), TEST(record_of_a_mount_that_went),
+          TEST(record_of_a_device_that_went), TEST(record_of_a_device_that_is_gone),
+          TEST(record_of_a_mount_that_went),
           TEST(record_of_an_attempt), TEST(record_of_an_unmount_holds),
           TEST(record_of_an_unmount_of_another), TEST(garbage_as_record_is_none),
           TEST(failure_is_told), TEST(pauses_double), TEST(the_timer_tries_again),
