@@ -257,6 +257,7 @@ static int decide_unmounted(const PlanInput *in, Plan *p)
 static int explain_lost(const PlanInput *in, Plan *p)
 {
         p->step = STEP_RUN;
+        p->errnum = ENODEV;
         p->message = text_format("Devices of its filesystem went while it was mounted (%u), and it "
                                  "goes on without as far as it can; attach them, mount it again, "
                                  "and let `btrfs scrub start` mend what they missed",

@@ -500,7 +500,7 @@ static void test_descriptor_in_place(void)
 /* Whatever number it has here, and those that the job itself uses are among them. */
 static void test_kept_descriptor(void)
 {
-        const JobCallbacks callbacks = { on_done, on_step, on_gone, &job_log };
+        const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, &job_log };
         struct stat st;
         int fds[6];
         Job *job;
