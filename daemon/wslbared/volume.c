@@ -731,7 +731,11 @@ static void set_candidates(Volume *v, const Device **fitting, size_t n)
  * made before that. */
 static bool is_held_back(const Volume *v, const Device *d, bool mount_wanted)
 {
+        const Device *held = find_same(v, v->held_devnum, v->held_diskseq);
+
+        /* Its filesystem is held, by whichever of its devices it could be mounted. */
         return is_device(d, v->held_devnum, v->held_diskseq) ||
+               (held && device_is_sibling(held, d)) ||
                ((v->mount || !mount_wanted) && volume_is_marked(v, d));
 }
 

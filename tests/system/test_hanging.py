@@ -122,7 +122,7 @@ def test_again_and_again(distro, tmp):
     hanging = HangingDisk(tmp / "slow")
     distro.run("udevadm settle")
     hanging.hang()
-    configure(distro, {"again": conf(uuid, "/mnt/again", MountTimeoutSec="500ms", RetryLimit=0)})
+    configure(distro, {"again": conf(uuid, "/mnt/again", MountTimeoutSec="1s", RetryLimit=0)})
     wait_state(distro, "again", "failed")
     before = try_again_and_again(distro, tmp, "did not end in time")
     assert before[1][0] == 1 and mountd_status(distro) == ""

@@ -293,6 +293,25 @@ static void test_members_come(void)
         }
 }
 
+/* Unmounted by intent, it is not mounted by another one of them. */
+static void test_members_are_held_together(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        plug_member(s, 2, 8, "y");
+        ASSERT_STATE(s, "data", "mounted");
+        plug_member(s, 1, 7, "x");
+        ASSERT(scene_request(s, "data", false, &answer));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
 /* Without Members= it is the kernel that knows, and each one that comes is reason to ask. */
 static void test_members_are_the_kernels_business(void)
 {
@@ -1467,15 +1486,16 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(where_none), TEST(gone_while_mounted), TEST(replaced_while_mounted),
           TEST(gone_while_mounting), TEST(replugged_while_mounting), TEST(two_are_ambiguous),
           TEST(mounted_stays_when_a_second_comes), TEST(members_come),
-          TEST(members_are_the_kernels_business), TEST(copy_of_a_member),
-          TEST(member_goes_while_mounted), TEST(unlocked), TEST(unlocked_and_blank),
-          TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
-          TEST(record_of_a_device_that_went), TEST(record_of_a_device_that_is_gone),
-          TEST(record_of_a_mount_that_went), TEST(record_of_an_attempt),
-          TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
-          TEST(garbage_as_record_is_none), TEST(failure_is_told), TEST(pauses_double),
-          TEST(the_timer_tries_again), TEST(no_retries_when_none_are_wanted),
-          TEST(replug_starts_afresh), TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
+          TEST(members_are_held_together), TEST(members_are_the_kernels_business),
+          TEST(copy_of_a_member), TEST(member_goes_while_mounted), TEST(unlocked),
+          TEST(unlocked_and_blank), TEST(mounted_before_is_adopted),
+          TEST(record_of_a_mount_is_adopted), TEST(record_of_a_device_that_went),
+          TEST(record_of_a_device_that_is_gone), TEST(record_of_a_mount_that_went),
+          TEST(record_of_an_attempt), TEST(record_of_an_unmount_holds),
+          TEST(record_of_an_unmount_of_another), TEST(garbage_as_record_is_none),
+          TEST(failure_is_told), TEST(pauses_double), TEST(the_timer_tries_again),
+          TEST(no_retries_when_none_are_wanted), TEST(replug_starts_afresh),
+          TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
           TEST(what_is_of_no_use_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
           TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
