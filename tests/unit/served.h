@@ -90,7 +90,7 @@ uint64_t now_usec(void);
 /* Fails unless CONDITION becomes true. */
 #define WAIT_FOR(condition)                                                                     \
         do {                                                                                    \
-                uint64_t _end = now_usec() + 20 * USEC_PER_SEC;                                 \
+                uint64_t _end = now_usec() + 60 * USEC_PER_SEC;                                 \
                 while (!(condition)) {                                                          \
                         if (now_usec() > _end)                                                  \
                                 test_fail(__FILE__, __LINE__, "%s did not happen", #condition); \

@@ -15,10 +15,11 @@
 /* A new filesystem each time: the kernel remembers those that it knew, and refuses older copies. */
 static void begin(Disk *first)
 {
-        _cleanup_free_ char *image = image_path("btrfs-two");
+        _cleanup_free_ char *image = NULL;
 
-        (void)unlink(image);
         served_begin_with_disks();
+        image = image_path("btrfs-two");
+        (void)unlink(image);
         served_start(); /* first, as it would keep what is open already */
         served_attach("btrfs-two", first);
 }

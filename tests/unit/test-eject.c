@@ -89,10 +89,11 @@ static void test_eject(void)
 
 static void test_busy(void)
 {
-        _cleanup_free_ char *holder = text_format("[ %d ", (int)getpid());
+        _cleanup_free_ char *holder = NULL;
         int fd;
 
         begin(false);
+        holder = text_format("[ %d ", (int)getpid());
         fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ASSERT(fd >= 0);
         assert_mounted(eject(), "Error s Busy\n");
