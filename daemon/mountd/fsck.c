@@ -211,6 +211,8 @@ static void attend(Fsck *f)
         }
         for (unsigned i = 0; i < READS_MAX && hear(f, &f->output_fd, take_words); i++)
                 ;
+        for (unsigned i = 0; i < READS_MAX && hear(f, &f->progress_fd, take_progress); i++)
+                ;
 }
 
 /* From a whole line on, where there is one after the cut. */
