@@ -24,6 +24,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 ERROR = "org.wslbare1.Error."
 DBUS_ERROR = "org.freedesktop.DBus.Error."
+GONE = "gone"  # no error of D-Bus: the connection went
 SOCKET = "/run/dbus/system_bus_socket"
 
 METHOD_CALL, METHOD_RETURN, METHOD_ERROR, SIGNAL = 1, 2, 3, 4
@@ -75,7 +76,7 @@ def _split(signature):
     return signature[0], signature[1:]
 
 
-def _types(signature):
+def types(signature):
     while signature:
         first, signature = _split(signature)
         yield first
@@ -111,13 +112,13 @@ def _pack_one(data, kind, value):
     elif kind[0] == "a":
         _pack_array(data, kind[1:], value)
     else:
-        for inner, item in zip(_types(kind[1:-1]), value):
+        for inner, item in zip(types(kind[1:-1]), value):
             _pack_one(data, inner, item)
 
 
 def pack(signature, values):
     data = bytearray()
-    for kind, value in zip(_types(signature), values):
+    for kind, value in zip(types(signature), values):
         _pack_one(data, kind, value)
     return bytes(data)
 
@@ -162,7 +163,7 @@ class _Reader:
             return self.one(self.text(self.fixed("B")))
         if kind[0] == "a":
             return self.array(kind[1:])
-        return tuple(self.one(inner) for inner in _types(kind[1:-1]))
+        return tuple(self.one(inner) for inner in types(kind[1:-1]))
 
 
 def message(kind, serial, fields, signature="", body=b"", flags=0):
@@ -247,7 +248,7 @@ class Connection:
         data, self.buffer = self.buffer[:start + length], self.buffer[start + length:]
         fields = dict(_Reader(data, 12).one("a(yv)"))
         reader = _Reader(data[start:])
-        body = [reader.one(kind) for kind in _types(fields.get(SIGNATURE, ""))]
+        body = [reader.one(kind) for kind in types(fields.get(SIGNATURE, ""))]
         return Message(data[1], serial, fields, body)
 
     def answer(self, serial, timeout=None):
@@ -307,17 +308,17 @@ def refusal(function, *arguments, **options):
     raise AssertionError(f"it went well: {result}")
 
 
-def call_inside(distro, user, calls):
+def call_inside(distro, user, calls, timeout=30):
     """Makes calls inside, as a user: tuples (path, interface, member, signature, values…).
 
-    Returns for each the list of values, or the BusError.
+    Returns for each the list of values, or the BusError; one of the name GONE where the bus threw the caller out for it.
     """
     script = "/usr/local/lib/wslbare-test-bus.py"
     path = distro.path(script)
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(__file__, path)
     path.chmod(0o644)
-    out = distro.run(["python3", "-B", script], user=user, input=json.dumps(calls)).stdout
+    out = distro.run(["python3", "-B", script], user=user, input=json.dumps(calls), timeout=timeout).stdout
     return [BusError(*item["error"]) if "error" in item else item["body"] for item in json.loads(out)]
 
 
@@ -371,12 +372,16 @@ def shorten(said):
 
 def main():
     results = []
-    with Connection() as bus:
-        for path, interface, member, signature, *values in json.load(sys.stdin):
-            try:
-                results.append({"body": bus.call(SERVICE, path, interface, member, signature, *values)})
-            except BusError as e:
-                results.append({"error": [e.name, e.text]})
+    bus = Connection()
+    for path, interface, member, signature, *values in json.load(sys.stdin):
+        try:
+            results.append({"body": bus.call(SERVICE, path, interface, member, signature, *values)})
+        except BusError as e:
+            results.append({"error": [e.name, e.text]})
+        except ConnectionError as e:
+            results.append({"error": [GONE, str(e)]})
+            bus.close()
+            bus = Connection()
     json.dump(results, sys.stdout)
 
 
