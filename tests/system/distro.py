@@ -7,7 +7,6 @@ Run by itself, this file boots one and opens a shell in it.
 import argparse
 import ctypes
 import itertools
-import json
 import os
 import shlex
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import machine
 import sanitizers
+from commands import Commands
 
 UDEVD = (
     "systemd-udevd.service",
@@ -37,7 +37,7 @@ _numbers = itertools.count(1)
 _running = []
 
 
-class Distro:
+class Distro(Commands):
     """Boots a distribution and waits until it is up.
 
     tree     an install tree laid over the root; by default the one in $WSLBARE_TREE
@@ -199,40 +199,6 @@ class Distro:
                 f"{shlex.join(map(str, command))} failed with {process.returncode}:\n{out}{err}".rstrip()
             )
         return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-    def shell(self, script, **options):
-        """Runs a bash script inside; options are those of run()."""
-        return self.run(["bash", "-ec", script], **options)
-
-    def systemctl(self, *arguments, **options):
-        return self.run(["systemctl", *arguments], **options)
-
-    def show(self, unit, property):
-        """The value of a unit's property."""
-        return self.systemctl("show", "--value", "-p", property, unit).stdout.rstrip("\n")
-
-    def busctl(self, *arguments, **options):
-        """Runs busctl and returns what it prints as parsed JSON, or None if that is nothing."""
-        out = self.run(["busctl", "--json=short", *arguments], **options).stdout
-        return json.loads(out) if out.strip() else None
-
-    def journal(self, unit=None, **fields):
-        """The journal's entries as dictionaries: of a unit, or those that have these fields."""
-        command = ["journalctl", "--no-pager", "-q", "-b", "-o", "json", "--all"]
-        if unit:
-            command += ["-u", unit]
-        command += [f"{name}={value}" for name, value in fields.items()]
-        out = self.run(command, check=False).stdout
-        return [json.loads(line) for line in out.splitlines()]
-
-    def describe(self):
-        """What helps to understand a failure: failed units, and the daemons' last words."""
-        units = "-u wslbared -u wslbare-mountd.socket -u wslbare-mountd"
-        return self.shell(
-            "systemctl --no-pager --no-legend --plain --failed;"
-            f"journalctl --no-pager -q -b -n 60 -o short-monotonic {units}",
-            check=False,
-        ).stdout
 
     @property
     def alive(self):

@@ -208,7 +208,6 @@ def start():
 
 def defer(function):
     """Has FUNCTION called when the machine is given back, the latest first."""
-    start()
     _undo.append(function)
 
 

@@ -29,9 +29,9 @@ from volumes import SERVICES
 TIMEOUT = 120
 
 
-def discover(pattern):
+def discover(pattern, directory=Path(__file__).parent):
     """Yields (module, name, function), by file and then in the order of the file."""
-    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+    for path in sorted(directory.glob("test_*.py")):
         module = importlib.import_module(path.stem)
         for name, function in vars(module).items():
             if name.startswith("test_") and inspect.isfunction(function):

@@ -64,8 +64,12 @@ def restart(distro):
 
 def mount_table(pid):
     """What a process sees mounted: dictionaries, in the kernel's order."""
+    return read_mounts(Path(f"/proc/{pid}/mountinfo"))
+
+
+def read_mounts(path):
     found = []
-    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+    for line in path.read_text().splitlines():
         fields, _, rest = line.partition(" - ")
         number, _, device, _, target, options, *tags = fields.split()
         fstype, source, super_options = rest.split()
@@ -77,11 +81,11 @@ def mount_table(pid):
 
 def mounts(distro, target):
     """What is mounted on a target, from the bottom to the top."""
-    return [mount for mount in mount_table(distro.pid) if mount["target"] == target]
+    return [mount for mount in read_mounts(distro.path("/proc/1/mountinfo")) if mount["target"] == target]
 
 
 def mounts_below(distro, directory):
-    return [mount for mount in mount_table(distro.pid) if mount["target"].startswith(f"{directory}/")]
+    return [mount for mount in read_mounts(distro.path("/proc/1/mountinfo")) if mount["target"].startswith(f"{directory}/")]
 
 
 def wait_mounted(distro, target, timeout=10):
