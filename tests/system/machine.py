@@ -26,6 +26,7 @@ ENDING = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 
 LOOP_CTL_REMOVE = 0x4C81
 
+patience = 1  # what limits of time are multiplied by: more where everything is slow
 tmp = None  # a directory of this run, removed at its end
 cgroup = None  # where the machine has its cgroup2 hierarchy
 
@@ -41,6 +42,7 @@ class Skip(Exception):
 
 def wait_until(condition, timeout=10, what="the condition", interval=0.02):
     """Polls CONDITION until it returns something true, and returns that."""
+    timeout *= patience
     deadline = time.monotonic() + timeout
     while True:
         result = condition()
