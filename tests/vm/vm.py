@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A virtual machine with disks that can be pulled out.
 
-Its root is a copy-on-write view of this machine's own, like that of the distributions of the system tests; its kernel is
+Its root is a copy-on-write view of this machine's own, as the distributions of the system tests have it; its kernel is
 Debian's, which has what a disk may be and suffer (tests/vm/base). What it needs of the machine is QEMU: it runs without
 KVM, and changes nothing outside its directory.
 """
