@@ -87,6 +87,22 @@ def counts(distro):
     return [(len(processes(distro, unit)), len(os.listdir(f"/proc/{main_pid(distro, unit)}/fd"))) for unit in UNITS]
 
 
+def counts_at_rest(distro):
+    """When they do not change any more."""
+    seen = []
+
+    def is_steady():
+        seen.append(counts(distro))
+        return seen[-5:].count(seen[-1]) == 5
+
+    wait_until(is_steady, 15, what="it to be at rest", interval=0.2)
+    return seen[-1]
+
+
+def is_no_more(now, then):
+    return all(n <= t for one, other in zip(now, then) for n, t in zip(one, other))
+
+
 def mountd_status(distro):
     return distro.show(UNITS[1], "StatusText")
 
@@ -111,8 +127,9 @@ def try_again_and_again(distro, tmp, says):
         if i % 5 == 2:
             distro.systemctl("restart", "wslbared")
             wait_state(distro, "again", "failed")
-        before = before or counts(distro)
-        wait_until(lambda: counts(distro) == before, 15, f"no more than {before} processes and descriptors")
+        before = before or counts_at_rest(distro)
+        wait_until(lambda: is_no_more(counts(distro), before), 15,
+                   f"no more than {before} processes and descriptors")
     return before
 
 
