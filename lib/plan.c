@@ -7,26 +7,36 @@
 #include "plan.h"
 #include "text.h"
 
+static const char *const state_names[] = {
+        [VOLUME_ABSENT] = "absent",
+        [VOLUME_PROBING] = "probing",
+        [VOLUME_CHECKING] = "checking",
+        [VOLUME_MOUNTING] = "mounting",
+        [VOLUME_UNMOUNTING] = "unmounting",
+        [VOLUME_MOUNTED] = "mounted",
+        [VOLUME_UNMOUNTED] = "unmounted",
+        [VOLUME_AMBIGUOUS] = "ambiguous",
+        [VOLUME_INCOMPLETE] = "incomplete",
+        [VOLUME_LOCKED] = "locked",
+        [VOLUME_MEMBER] = "member",
+        [VOLUME_UNSUPPORTED] = "unsupported",
+        [VOLUME_LOST] = "lost",
+        [VOLUME_FAILED] = "failed",
+};
+
 const char *volume_state_to_string(VolumeState s)
 {
-        static const char *const names[] = {
-                [VOLUME_ABSENT] = "absent",
-                [VOLUME_PROBING] = "probing",
-                [VOLUME_CHECKING] = "checking",
-                [VOLUME_MOUNTING] = "mounting",
-                [VOLUME_UNMOUNTING] = "unmounting",
-                [VOLUME_MOUNTED] = "mounted",
-                [VOLUME_UNMOUNTED] = "unmounted",
-                [VOLUME_AMBIGUOUS] = "ambiguous",
-                [VOLUME_INCOMPLETE] = "incomplete",
-                [VOLUME_LOCKED] = "locked",
-                [VOLUME_MEMBER] = "member",
-                [VOLUME_UNSUPPORTED] = "unsupported",
-                [VOLUME_LOST] = "lost",
-                [VOLUME_FAILED] = "failed",
-        };
+        return state_names[s];
+}
 
-        return names[s];
+bool volume_state_from_string(const char *name, VolumeState *ret)
+{
+        for (size_t i = 0; i < ELEMENTSOF(state_names); i++)
+                if (streq(state_names[i], name)) {
+                        *ret = (VolumeState)i;
+                        return true;
+                }
+        return false;
 }
 
 static const char *const step_names[] = {

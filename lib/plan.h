@@ -29,6 +29,8 @@ typedef enum VolumeState {
 } VolumeState;
 
 const char *volume_state_to_string(VolumeState s);
+/* Whether NAME is one. */
+bool volume_state_from_string(const char *name, VolumeState *ret);
 
 typedef enum FailureStep {
         STEP_NONE,

@@ -773,8 +773,11 @@ static void test_names(void)
         for (FailureStep s = STEP_NONE; s <= STEP_RUN; s++)
                 ASSERT_EQ(failure_step_from_string(failure_step_to_string(s)), s);
         ASSERT_EQ(failure_step_from_string("flying"), STEP_NONE);
-        for (VolumeState s = VOLUME_ABSENT; s <= VOLUME_FAILED; s++)
-                ASSERT(volume_state_to_string(s));
+        for (VolumeState s = VOLUME_ABSENT, found; s <= VOLUME_FAILED; s++) {
+                ASSERT(volume_state_from_string(volume_state_to_string(s), &found));
+                ASSERT_EQ(found, s);
+        }
+        ASSERT(!volume_state_from_string("flying", NULL));
 }
 
 TEST_MAIN(TEST(decisions), TEST(actions_have_devices), TEST(first_of_siblings), TEST(names))
