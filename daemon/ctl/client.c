@@ -208,19 +208,24 @@ static void volume_done(ClientVolume *v)
         free(v->holders);
 }
 
+void client_manager_done(ClientManager *m)
+{
+        for (size_t i = 0; i < m->n_problems; i++) {
+                free(m->problems[i].file);
+                free(m->problems[i].severity);
+                free(m->problems[i].text);
+        }
+        free(m->problems);
+        free(m->version);
+        free(m->state);
+        free(m->event_source);
+        *m = (ClientManager){ 0 };
+}
+
 void client_state_done(ClientState *s)
 {
         for (size_t i = 0; i < s->n_volumes; i++)
                 volume_done(&s->volumes[i]);
-        for (size_t i = 0; i < s->manager.n_problems; i++) {
-                free(s->manager.problems[i].file);
-                free(s->manager.problems[i].severity);
-                free(s->manager.problems[i].text);
-        }
-        free(s->manager.problems);
-        free(s->manager.version);
-        free(s->manager.state);
-        free(s->manager.event_source);
         free(s->volumes);
         *s = (ClientState){ 0 };
 }
@@ -244,8 +249,6 @@ static int read_interface(sd_bus_message *m, const char *path, ClientState *s)
 
         if (r < 0)
                 return r;
-        if (streq(interface, CLIENT_MANAGER))
-                return read_properties(m, manager_properties, &s->manager);
         if (streq(interface, CLIENT_VOLUME))
                 return read_volume(m, path, s);
         return sd_bus_message_skip(m, "a{sv}");
@@ -292,7 +295,7 @@ static int fill_in(const Property *properties, void *target)
 
 static int complete(ClientState *s)
 {
-        int r = fill_in(manager_properties, &s->manager);
+        int r = 0;
 
         for (size_t i = 0; r >= 0 && i < s->n_volumes; i++) {
                 ClientVolume *v = &s->volumes[i];
@@ -306,6 +309,48 @@ static int complete(ClientState *s)
                         r = -ENOMEM;
         }
         return r;
+}
+
+/* What became of asking wslbared for something: 0, -errno after it was said, or -ESRCH, which was
+ * not. */
+static int take_reply(int r, const sd_bus_error *error)
+{
+        /* Starting again, it may take the question with it. */
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+            sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+                return -ESRCH;
+        return r < 0 ? client_explain("ask wslbared", r, error) : 0;
+}
+
+static int explain_absence(int r)
+{
+        static const sd_bus_error unknown =
+                SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_SERVICE_UNKNOWN, "");
+
+        return r == -ESRCH ? client_explain("ask wslbared", r, &unknown) : r;
+}
+
+int client_get_manager(Client *c, ClientManager *ret)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        ClientManager manager = { 0 };
+        int r = sd_bus_call_method(c->bus, CLIENT_SERVICE, CLIENT_ROOT,
+                                   "org.freedesktop.DBus.Properties", "GetAll", &error, &m, "s",
+                                   CLIENT_MANAGER);
+
+        r = explain_absence(take_reply(r, &error));
+        if (r < 0)
+                return r;
+        r = read_properties(m, manager_properties, &manager);
+        if (r >= 0)
+                r = fill_in(manager_properties, &manager);
+        if (r < 0) {
+                client_manager_done(&manager);
+                return client_explain("understand what wslbared says", r, NULL);
+        }
+        *ret = manager;
+        return 0;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -322,12 +367,9 @@ int client_try_state(Client *c, ClientState *ret)
                                    "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
                                    &error, &m, NULL);
 
-        /* Starting again, it may take the question with it. */
-        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-            sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY))
-                return -ESRCH;
+        r = take_reply(r, &error);
         if (r < 0)
-                return client_explain("ask wslbared", r, &error);
+                return r;
         r = read_objects(m, &s);
         if (r >= 0)
                 r = complete(&s);
@@ -343,11 +385,7 @@ int client_try_state(Client *c, ClientState *ret)
 
 int client_get_state(Client *c, ClientState *ret)
 {
-        static const sd_bus_error unknown =
-                SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_SERVICE_UNKNOWN, "");
-        int r = client_try_state(c, ret);
-
-        return r == -ESRCH ? client_explain("ask wslbared", r, &unknown) : r;
+        return explain_absence(client_try_state(c, ret));
 }
 
 const ClientVolume *client_find(const ClientState *s, const char *name)
@@ -359,6 +397,24 @@ const ClientVolume *client_find(const ClientState *s, const char *name)
                 "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one\n",
                 name, name);
         return NULL;
+}
+
+int client_select(const ClientState *s, char *const *names, int n, const ClientVolume ***ret,
+                  size_t *ret_n)
+{
+        size_t count = n > 0 ? (size_t)n : s->n_volumes;
+        _cleanup_free_ const ClientVolume **found = calloc(count + 1, sizeof(*found));
+
+        if (!found)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                found[i] = n > 0 ? client_find(s, names[i]) : &s->volumes[i];
+                if (!found[i])
+                        return -ENOENT;
+        }
+        *ret = TAKE_PTR(found);
+        *ret_n = count;
+        return 0;
 }
 
 bool client_check_names(char *const *names, int n)

@@ -48,7 +48,6 @@ typedef struct ClientManager {
 } ClientManager;
 
 typedef struct ClientState {
-        ClientManager manager;
         ClientVolume *volumes; /* sorted by name */
         size_t n_volumes;
 } ClientState;
@@ -62,7 +61,11 @@ typedef struct Client {
 int client_open(Client *c);
 void client_close(Client *c);
 
-/* All there is, by one call. 0; -errno. */
+/* 0; -errno. */
+int client_get_manager(Client *c, ClientManager *ret);
+void client_manager_done(ClientManager *m);
+
+/* All volumes, by one call. 0; -errno. */
 int client_get_state(Client *c, ClientState *ret);
 /* The same, but that -ESRCH, wslbared does not run, is not said. */
 int client_try_state(Client *c, ClientState *ret);
@@ -70,6 +73,10 @@ void client_state_done(ClientState *s);
 
 /* NULL: there is none, which was said. */
 const ClientVolume *client_find(const ClientState *s, const char *name);
+/* Those with the N NAMES in their order, or all where N is 0, in an array to be freed. -ENOENT:
+ * there is none of such a name, which was said; -ENOMEM. */
+int client_select(const ClientState *s, char *const *names, int n, const ClientVolume ***ret,
+                  size_t *ret_n);
 
 /* Whether NAMES, of which there are N, are names that volumes may have; those that are not are
  * said. */

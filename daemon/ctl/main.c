@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
 
@@ -16,19 +15,21 @@ typedef struct Verb {
 } Verb;
 
 static const Verb verbs[] = {
+        { "status", "[NAME…]", "show volumes, or all about some of them (default)", ctl_status },
+        { "list", "[NAME…]", "list volumes, for programs", ctl_list },
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 
-static int print_help(FILE *f)
+static int print_help(void)
 {
-        fputs("wslbarectl [OPTIONS…] VERB …\n\nVerbs:\n", f);
+        fputs("wslbarectl [VERB] [OPTIONS…] …\n\nVerbs:\n", stdout);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                fprintf(f, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+                printf("  %-8s %-12s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
         return fputs("\nOptions:\n"
                      "  -h --help     Show this help; after a verb, the verb's\n"
                      "     --version  Show the version\n\n"
                      "See wslbarectl(1).\n",
-                     f) < 0
+                     stdout) < 0
                        ? CTL_FAILED
                        : CTL_OK;
 }
@@ -61,27 +62,15 @@ static int run_verb(int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, 'V' },
-                { 0 },
-        };
-        int c;
+        const char *first = argc > 1 ? argv[1] : "";
 
         (void)setlocale(LC_ALL, ""); /* for what a terminal can show */
-        /* + leaves what comes after the verb to the verb. */
-        while ((c = getopt_long(argc, argv, "+h", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        return print_help(stdout);
-                case 'V':
-                        return puts("wslbare " WSLBARE_VERSION) < 0 ? CTL_FAILED : CTL_OK;
-                default:
-                        return CTL_USAGE;
-                }
-        if (optind >= argc) {
-                (void)print_help(stderr);
-                return CTL_USAGE;
-        }
-        return run_verb(argc - optind, argv + optind);
+        if (streq(first, "-h") || streq(first, "--help"))
+                return print_help();
+        if (streq(first, "--version"))
+                return puts("wslbare " WSLBARE_VERSION) < 0 ? CTL_FAILED : CTL_OK;
+        /* Options without a verb are those of the first one. */
+        if (argc < 2 || *first == '-')
+                return verbs[0].run(argc, argv);
+        return run_verb(argc - 1, argv + 1);
 }

@@ -39,15 +39,30 @@ void table_print_columns(const TableColumn *columns, size_t n)
 {
         puts("\nColumns:");
         for (size_t i = 0; i < n; i++)
-                printf("  %-12s %s\n", columns[i].name, columns[i].help);
+                if (*columns[i].name)
+                        printf("  %-15s %s\n", columns[i].name, columns[i].help);
+}
+
+static int flags_of(TableKind kind)
+{
+        switch (kind) {
+        case TABLE_NUMBER:
+        case TABLE_SIZE:
+        case TABLE_PERCENT:
+                return SCOLS_FL_RIGHT;
+        case TABLE_LINES:
+                return SCOLS_FL_WRAP;
+        case TABLE_TEXT:
+        case TABLE_BOOLEAN:
+                break;
+        }
+        return 0;
 }
 
 static int add_column(Table *t, size_t i)
 {
         const TableColumn *column = &t->columns[i];
-        int flags = column->kind == TABLE_NUMBER  ? SCOLS_FL_RIGHT
-                    : column->kind == TABLE_LINES ? SCOLS_FL_WRAP
-                                                  : 0;
+        int flags = flags_of(column->kind);
         struct libscols_column *c;
         char *p, name[64];
 
@@ -64,6 +79,8 @@ static int add_column(Table *t, size_t i)
         case TABLE_TEXT:
                 return 0;
         case TABLE_NUMBER:
+        case TABLE_SIZE:
+        case TABLE_PERCENT:
                 return scols_column_set_json_type(c, SCOLS_JSON_NUMBER);
         case TABLE_BOOLEAN:
                 return scols_column_set_json_type(c, SCOLS_JSON_BOOLEAN);
@@ -79,20 +96,29 @@ static int add_column(Table *t, size_t i)
 static int add_named(Table *t, const char *name, size_t length)
 {
         for (size_t i = 0; i < t->n_columns; i++)
-                if (strlen(t->columns[i].name) == length &&
+                if (length > 0 && strlen(t->columns[i].name) == length &&
                     strncasecmp(t->columns[i].name, name, length) == 0)
                         return add_column(t, i);
         fprintf(stderr, "wslbarectl: there is no column '%.*s'; see --help\n", (int)length, name);
         return -EINVAL;
 }
 
-static int add_columns(Table *t, const char *output)
+/* Whether a column is there when none is named. */
+static bool is_usual(const TableColumn *c, const TableOptions *options)
 {
+        if (!*c->name && (options->json || options->no_signs))
+                return false;
+        return options->json || c->is_shown;
+}
+
+static int add_columns(Table *t, const TableOptions *options)
+{
+        const char *output = options->output;
         bool usual = !output || *output == '+';
         int r = 0;
 
         for (size_t i = 0; r >= 0 && usual && i < t->n_columns; i++)
-                if (t->columns[i].is_shown)
+                if (is_usual(&t->columns[i], options))
                         r = add_column(t, i);
         for (const char *p = output ? output + (*output == '+') : ""; r >= 0 && *p;) {
                 size_t length = strcspn(p, ",");
@@ -126,7 +152,7 @@ int table_new(const char *name, const TableColumn *columns, size_t n, const Tabl
         if (r >= 0)
                 r = scols_table_enable_colors(t->table, term_has_colors());
         if (r >= 0)
-                r = add_columns(t, options->output);
+                r = add_columns(t, options);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(t);
@@ -143,8 +169,25 @@ Table *table_free(Table *t)
         return NULL;
 }
 
+/* As it is shown where that is not VALUE itself. */
+static const char *present(const Table *t, TableKind kind, const char *value,
+                           char buffer[TERM_SIZE_MAX])
+{
+        if (t->json) {
+                if (kind == TABLE_BOOLEAN)
+                        return streq(value, "yes") ? "1" : "0";
+                return value;
+        }
+        if (kind == TABLE_SIZE)
+                return term_size(strtoull(value, NULL, 10), buffer);
+        if (kind == TABLE_PERCENT)
+                (void)snprintf(buffer, TERM_SIZE_MAX, "%s%%", value);
+        return kind == TABLE_PERCENT ? buffer : value;
+}
+
 int table_add(Table *t, const char *const *values)
 {
+        char buffer[TERM_SIZE_MAX];
         int r = 0;
 
         t->line = scols_table_new_line(t->table, NULL);
@@ -153,11 +196,10 @@ int table_add(Table *t, const char *const *values)
         for (size_t i = 0; r >= 0 && i < t->n_columns; i++) {
                 const char *value = values[i];
 
-                if (!t->shown[i] || !value)
+                if (!t->shown[i] || !value || !*value)
                         continue;
-                if (t->json && t->columns[i].kind == TABLE_BOOLEAN)
-                        value = streq(value, "yes") ? "1" : "0";
-                r = scols_line_set_column_data(t->line, t->shown[i], value);
+                r = scols_line_set_column_data(t->line, t->shown[i],
+                                               present(t, t->columns[i].kind, value, buffer));
         }
         return r;
 }

@@ -12,21 +12,25 @@
 typedef enum TableKind {
         TABLE_TEXT,
         TABLE_NUMBER,  /* right-aligned; a number in JSON */
+        TABLE_SIZE,    /* in bytes, and a number in JSON; shown as term_size() does */
+        TABLE_PERCENT, /* a number in JSON, shown with a sign */
         TABLE_BOOLEAN, /* "yes" or "no"; true or false in JSON */
         TABLE_LINES, /* TABLE_TEXT in which '\n' separates the elements: lines, an array in JSON */
 } TableKind;
 
 typedef struct TableColumn {
-        const char *name; /* upper case; in lower case, -o takes it and JSON has it */
+        const char *name; /* upper case; in lower case, JSON has it, and -o takes either. "": a sign
+                             before the line, which neither does */
         const char *help;
         TableKind kind;
-        bool is_shown; /* unless -o says otherwise */
+        bool is_shown; /* unless -o says otherwise; JSON then has all */
 } TableColumn;
 
 /* Options that every verb with a table has. */
 typedef struct TableOptions {
         bool json;
         bool no_legend;
+        bool no_signs;
         const char *output; /* list of columns, or +LIST beside those that are shown anyway */
 } TableOptions;
 
@@ -36,9 +40,9 @@ typedef struct TableOptions {
         {                                                                              \
                 "output", required_argument, NULL, 'o'                                 \
         }
-#define TABLE_HELP                                    \
-        "  -J --json         Print JSON\n"            \
-        "     --no-legend    Leave out the heading\n" \
+#define TABLE_HELP                                           \
+        "  -J --json         Print JSON, with all columns\n" \
+        "     --no-legend    Leave out the heading\n"        \
         "  -o --output=LIST  Columns to print; +LIST adds to the usual ones\n"
 
 /* Takes C, what getopt_long() gave, where it is one of these. */
@@ -59,7 +63,7 @@ static inline void table_freep(Table **t)
         table_free(*t);
 }
 
-/* Adds a line. VALUES, one for each column, are copied; NULL: nothing, null in JSON. */
+/* Adds a line. VALUES, one for each column, are copied; NULL and "": nothing, null in JSON. */
 int table_add(Table *t, const char *const *values);
 /* The colour of a cell of the latest line. */
 void table_set_color(Table *t, size_t column, TermColor color);

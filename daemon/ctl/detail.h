@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "client.h"
+#include "space.h"
+
+/* Prints all about a volume, as `systemctl status` does about a unit, but for the journal. */
+void detail_print(const ClientVolume *v, const Space *space);
+
+/* Prints, in a few lines behind its name, what is wrong with it and what can be done; nothing where
+ * there is nothing. Whether there was. */
+bool detail_print_trouble(const ClientVolume *v);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <stdio.h>
+
+#include "ctl.h"
+#include "detail.h"
+#include "health.h"
+#include "journal.h"
+#include "macro.h"
+#include "parse.h"
+#include "volumes.h"
+
+#define LINES_MAX 1000U
+
+typedef struct Status {
+        TableOptions table;
+        unsigned n_lines; /* of the journal */
+        char **names;
+        int n_names;
+        ClientManager manager;
+        ClientState state;
+        const ClientVolume **volumes; /* those that are asked for */
+        size_t n_volumes;
+} Status;
+
+static void print_problems(const ClientManager *m)
+{
+        for (size_t i = 0; i < m->n_problems; i++) {
+                const ClientProblem *p = &m->problems[i];
+                bool is_error = streq(p->severity, "error");
+
+                fputs(p->file, stdout);
+                if (p->line > 0)
+                        printf(":%u", p->line);
+                printf(": %s%s:%s %s\n", term_color(is_error ? TERM_RED : TERM_YELLOW), p->severity,
+                       term_color(TERM_PLAIN), p->text);
+        }
+}
+
+/* What a table has no room for. */
+static void print_notes(const Status *s)
+{
+        const ClientManager *m = &s->manager;
+
+        if (s->n_volumes == 0)
+                puts("No volumes are configured; a file /etc/wslbare.d/NAME.conf makes one, see "
+                     "wslbare.d(5).");
+        for (size_t i = 0; i < s->n_volumes; i++)
+                (void)detail_print_trouble(s->volumes[i]);
+        print_problems(m);
+        if (streq(m->state, "starting") || streq(m->state, "stopping"))
+                printf("wslbared is %s.\n", m->state);
+}
+
+static int print_overview(const Status *s)
+{
+        int r = volumes_print(s->volumes, s->n_volumes, &s->table);
+
+        if (r >= 0 && !s->table.json && !s->table.no_legend)
+                print_notes(s);
+        return r;
+}
+
+static int print_details(const Status *s)
+{
+        _cleanup_free_ Space *spaces = volumes_measure(s->volumes, s->n_volumes);
+
+        for (size_t i = 0; spaces && i < s->n_volumes; i++) {
+                if (i > 0)
+                        putchar('\n');
+                detail_print(s->volumes[i], &spaces[i]);
+                if (s->n_lines > 0)
+                        putchar('\n');
+                journal_print(s->volumes[i]->name, s->n_lines);
+        }
+        return spaces ? 0 : -ENOMEM;
+}
+
+/* A table is what was asked for where there are no names, and by an option that only tables have.
+ */
+static int print(const Status *s)
+{
+        bool is_table = s->n_names == 0 || s->table.json || s->table.no_legend || s->table.output;
+
+        return is_table ? print_overview(s) : print_details(s);
+}
+
+/* Of volumes that were named, one that needs somebody's help is told by the exit status. */
+static int judge(const Status *s)
+{
+        for (size_t i = 0; s->n_names > 0 && i < s->n_volumes; i++)
+                if (health_of(s->volumes[i]) >= HEALTH_ODD)
+                        return CTL_VOLUME;
+        return CTL_OK;
+}
+
+static int show(Status *s)
+{
+        Client client = { 0 };
+        int r = client_open(&client), status;
+
+        if (r >= 0)
+                r = client_get_state(&client, &s->state);
+        if (r >= 0)
+                r = client_get_manager(&client, &s->manager);
+        if (r >= 0)
+                r = client_select(&s->state, s->names, s->n_names, &s->volumes, &s->n_volumes);
+        if (r >= 0)
+                r = print(s);
+        status = r < 0 ? (r == -EINVAL ? CTL_USAGE : ctl_status_of(r)) : judge(s);
+        free(s->volumes);
+        client_state_done(&s->state);
+        client_manager_done(&s->manager);
+        client_close(&client);
+        return status;
+}
+
+static int print_help(void)
+{
+        puts("wslbarectl [status] [OPTIONS…] [NAME…]\n\n"
+             "Shows the volumes that are configured, or all about some of them.\n\n"
+             "  -h --help         Show this help\n"
+             "  -n --lines=N      Lines of the journal behind a volume that is named "
+             "(10)\n" TABLE_HELP "\n"
+             "Ends with 4 when a volume that is named needs somebody's help, 5 when there is no "
+             "such volume.");
+        volumes_print_columns();
+        return CTL_OK;
+}
+
+static bool take_option(Status *s, int c)
+{
+        if (c != 'n')
+                return table_take_option(&s->table, c, optarg);
+        if (parse_unsigned(optarg, 0, LINES_MAX, &s->n_lines) >= 0)
+                return true;
+        fprintf(stderr, "wslbarectl: --lines=%s is not a number from 0 to %u\n", optarg, LINES_MAX);
+        return false;
+}
+
+int ctl_status(int argc, char *argv[])
+{
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "lines", required_argument, NULL, 'n' },
+                TABLE_LONG_OPTIONS,
+                { 0 },
+        };
+        Status s = { .n_lines = 10 };
+        int c;
+
+        optind = 0; /* the verb's own arguments: getopt begins anew */
+        while ((c = getopt_long(argc, argv, "hn:" TABLE_GETOPT, options, NULL)) >= 0)
+                if (c == 'h')
+                        return print_help();
+                else if (!take_option(&s, c))
+                        return CTL_USAGE;
+        s.names = argv + optind;
+        s.n_names = argc - optind;
+        return client_check_names(s.names, s.n_names) ? show(&s) : CTL_USAGE;
+}

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""wslbarectl status and list."""
+
+import json
+import os
+import re
+import signal
+import time
+
+from disks import LoopDisk, make_image
+from machine import defer, wait_until
+from volumes import conf, configure, reload, wait_mounted, wait_state
+
+DISTRO = {"enable": ["wslbared.service"]}
+
+
+def ctl(distro, arguments="", **options):
+    return distro.run(f"wslbarectl {arguments}", check=False, **options)
+
+
+def rows(distro, arguments=""):
+    """What --json prints of the volumes: name → dictionary."""
+    done = ctl(distro, f"{arguments} --json")
+    assert done.returncode == 0, done
+    return {row["name"]: row for row in json.loads(done.stdout)["volumes"]}
+
+
+def one_of_each(distro, tmp, prefix):
+    """A volume that is mounted, one that is absent, and one that failed."""
+    uuids = [make_image("ext4", tmp / name, label=name) for name in ("good", "bad")]
+    configure(distro, {
+        f"{prefix}good": conf(uuids[0], f"/mnt/{prefix}good"),
+        f"{prefix}away": conf(None, f"/mnt/{prefix}away", {"Label": "away"}),
+        f"{prefix}bad": conf(uuids[1], f"/mnt/{prefix}bad", Options="nonsense", RetryLimit=0),
+    })
+    disk = LoopDisk(tmp / "good")
+    LoopDisk(tmp / "bad")
+    wait_mounted(distro, f"/mnt/{prefix}good")
+    wait_state(distro, f"{prefix}bad", "failed")
+    return disk
+
+
+def test_overview(distro, tmp):
+    disk = one_of_each(distro, tmp, "o")
+    done = ctl(distro)
+    assert done.returncode == 0 and not done.stderr, done
+    assert ctl(distro, "status").stdout.splitlines()[0] == done.stdout.splitlines()[0]
+    head, away, bad, good, *notes = done.stdout.splitlines()
+    assert head.split() == ["NAME", "STATE", "DEVICE", "SIZE", "FSUSE%", "TARGET", "SINCE"], head
+    assert re.fullmatch(r"○ oaway +absent +/mnt/oaway +\d.* ago", away), away
+    assert re.fullmatch(rf"● ogood +mounted +{disk.node} +32M +\d+% +/mnt/ogood +\d.* ago", good), good
+    assert re.fullmatch(r"× obad +failed +/dev/loop\d+ +32M +/mnt/obad +\d.* ago", bad), bad
+    # What is wrong, and what helps, is below.
+    assert notes[0] == "× obad - /mnt/obad", notes
+    assert re.match(" +Failure: at mount: .*nonsense", notes[1]), notes
+    assert re.search(" +Attempts: 1, and no more", notes[2]), notes
+    assert re.search(" +Cure: .*`wslbarectl mount obad`", notes[3]), notes
+    assert len(notes) == 4, notes
+    # Everybody may see it.
+    assert ctl(distro, user="nobody").stdout.splitlines()[:2] == [head, away]
+
+
+def test_table_options(distro, tmp):
+    one_of_each(distro, tmp, "t")
+    plain = ctl(distro, "--no-legend").stdout.splitlines()
+    assert [line.split()[1] for line in plain] == ["taway", "tbad", "tgood"], plain
+    assert ctl(distro, "status --no-legend -o STATE,name").stdout.splitlines() == \
+        ["absent  taway", "failed  tbad", "mounted tgood"]
+    head, *_ = ctl(distro, "list -o +step,uuid").stdout.splitlines()
+    assert head.split() == ["NAME", "STATE", "DEVICE", "SIZE", "FSUSE%", "TARGET", "SINCE", "STEP", "UUID"], head
+    help = ctl(distro, "status --help").stdout
+    assert re.search("^  FSUSE% +how full", help, re.M) and "--json" in help, help
+
+
+def test_json(distro, tmp):
+    disk = one_of_each(distro, tmp, "j")
+    found = rows(distro, "status")
+    assert list(found) == ["jaway", "jbad", "jgood"] and found == rows(distro, "list") == rows(distro)
+    good, bad, away = found["jgood"], found["jbad"], found["jaway"]
+    assert (good["state"], good["device"], good["target"], good["label"]) == \
+        ("mounted", disk.node, "/mnt/jgood", "good")
+    assert good["size"] == 32 << 20 and 0 < good["fsused"] < good["fssize"] < good["size"]
+    st = os.statvfs(distro.path("/mnt/jgood"))
+    assert good["fssize"] == st.f_blocks * st.f_frsize and good["fsavail"] == st.f_bavail * st.f_frsize
+    assert 0 <= good["fsuse%"] <= 100 and good["latency"] > 0
+    assert good["ro"] is False and good["auto"] is True and good["reason"] is None
+    assert abs(time.time() - time.mktime(time.strptime(good["since"][:19], "%Y-%m-%dT%H:%M:%S"))) < 86400
+    assert bad["step"] == "mount" and "nonsense" in bad["reason"] and bad["cure"] and bad["attempts"] == 1
+    assert bad["fssize"] is None
+    assert away["device"] is None and away["size"] is None and away["file"] == "/etc/wslbare.d/jaway.conf"
+    assert list(rows(distro, "list jgood")) == ["jgood"]
+    done = ctl(distro, "list --json -o name,size jgood")
+    assert json.loads(done.stdout) == {"volumes": [{"name": "jgood", "size": 32 << 20}]}, done
+
+
+def test_named(distro, tmp):
+    disk = one_of_each(distro, tmp, "n")
+    done = ctl(distro, "status ngood")
+    assert done.returncode == 0, done
+    assert done.stdout.startswith("● ngood - /mnt/ngood\n"), done.stdout
+    for wanted in ("State: mounted since ", f"Device: {disk.node}, 32M, ext4\n", "Label: good\n",
+                   "of 2", "In force: rw,nosuid,nodev,", "File: /etc/wslbare.d/ngood.conf\n"):
+        assert wanted in done.stdout, (wanted, done.stdout)
+    # And the journal's last words.
+    assert re.search(r"\n\n.* wslbare\w+\[\d+\]: ", done.stdout), done.stdout
+    assert "]: " not in ctl(distro, "status -n0 ngood").stdout
+    assert ctl(distro, "status --lines=1 ngood").stdout.count("]: ") == 1
+    # One that needs help is told by the exit status.
+    done = ctl(distro, "status ngood nbad")
+    assert done.returncode == 4 and "Failure: at mount: " in done.stdout, done
+    assert ctl(distro, "status naway").returncode == 0
+    done = ctl(distro, "status ngood nobody")
+    assert done.returncode == 5 and "'nobody'" in done.stderr and not done.stdout, done
+
+
+def test_usage(distro):
+    for arguments in ("--nonsense", "status --nonsense", "list --nonsense", "status ../x", "list ../x", "-o nonsense",
+                      "list -o name,", "status --lines=x", "status -n -1", "status --lines=1001", "nonsense",
+                      "status -o"):
+        done = ctl(distro, arguments)
+        expected = 0 if arguments == "list -o name," else 2
+        assert done.returncode == expected and bool(done.stderr) == bool(expected), (arguments, done)
+    assert "there is no column 'nonsense'" in ctl(distro, "-o nonsense").stderr
+    assert "there is no verb 'nonsense'" in ctl(distro, "nonsense").stderr
+
+
+def test_nothing(distro):
+    reload(distro)
+    done = ctl(distro)
+    assert done.returncode == 0 and "No volumes are configured" in done.stdout, done
+    assert ctl(distro, "list").stdout == ctl(distro, "--no-legend").stdout == ""
+    assert rows(distro) == {}
+
+
+def test_problems(distro):
+    configure(distro, {"wrong": "[Match]\nLabel=x\n\n[Mount]\nWhere=mnt\nOption=noatime\n"})
+    done = ctl(distro)
+    assert done.returncode == 0, done
+    assert re.search(r"^/etc/wslbare.d/wrong.conf:5: error: .*mnt", done.stdout, re.M), done.stdout
+    assert re.search(r"^/etc/wslbare.d/wrong.conf:6: error: .*Options", done.stdout, re.M), done.stdout
+
+
+def test_color(distro, tmp):
+    """On a terminal only, and not where NO_COLOR is set."""
+    one_of_each(distro, tmp, "c")
+
+    def terminal(environment, arguments=""):
+        return distro.run(["env", *environment.split(), "script", "-qec", f"wslbarectl {arguments}", "/dev/null"]).stdout
+
+    shown = terminal("TERM=xterm")
+    assert "\x1b[0;32m●" in shown and "\x1b[0;31mfailed" in shown, shown
+    assert "\x1b[0;32mmounted" in terminal("TERM=xterm", "status -n0 cgood")
+    for environment in "TERM=xterm NO_COLOR=1", "TERM=dumb", "LC_ALL=C.UTF-8":
+        assert "\x1b" not in terminal(environment), environment
+    assert "\x1b" not in ctl(distro).stdout
+    assert terminal("LC_ALL=C NO_COLOR=1").splitlines()[1].startswith("o caway")
+
+
+def test_no_service(distro):
+    distro.systemctl("stop", "wslbared")
+    defer(lambda: distro.systemctl("start", "wslbared"))
+    for arguments in "", "status x", "list --json":
+        done = ctl(distro, arguments)
+        assert done.returncode == 6 and "systemctl enable --now wslbared" in done.stderr and not done.stdout, done
+
+
+def test_silent_filesystem(distro, tmp):
+    """A filesystem that does not answer holds up nothing but what is said of itself."""
+    uuids = [make_image("ntfs", tmp / "silent"), make_image("ext4", tmp / "other")]
+    configure(distro, {"silent": conf(uuids[0], "/mnt/silent"), "talking": conf(uuids[1], "/mnt/talking")})
+    LoopDisk(tmp / "silent")
+    LoopDisk(tmp / "other")
+    wait_mounted(distro, "/mnt/silent")
+    wait_mounted(distro, "/mnt/talking")
+    wait_until(lambda: rows(distro)["silent"]["fssize"], what="it to answer")
+    pid = int(distro.run("pidof mount.ntfs ntfs-3g", check=False).stdout.split()[0])
+    distro.run(f"kill -STOP {pid}")
+    defer(lambda: distro.run(f"kill -CONT {pid}"))
+    start = time.monotonic()
+    found = rows(distro)
+    assert time.monotonic() - start < 5
+    assert found["silent"]["state"] == "mounted" and found["silent"]["fssize"] is None
+    assert found["talking"]["fssize"]
+    start = time.monotonic()
+    assert "Space:" not in ctl(distro, "status -n0 silent").stdout
+    assert time.monotonic() - start < 5
+
+
+def test_many(distro, tmp):
+    """200 volumes, all mounted, cost next to nothing: asked for by one call, and measured by one child."""
+    uuid = make_image("ext4", tmp / "image")
+    LoopDisk(tmp / "image")
+    configure(distro, {f"many{i:03}": conf(uuid, f"/mnt/many{i:03}") for i in range(200)})
+    wait_until(lambda: "200 of 200 mounted" in distro.show("wslbared", "StatusText"), 60, "them to be mounted")
+    assert len(rows(distro)) == 200
+    costs = []
+    for _ in range(5):
+        done = distro.shell("TIMEFORMAT='%U %S'; time wslbarectl >/dev/null")
+        costs.append(sum(map(float, done.stderr.split())))
+    print(f"# status of 200 volumes: {min(costs) * 1000:.0f} ms of CPU", flush=True)
+    assert min(costs) < 0.25, costs
+    calls = distro.shell("busctl monitor --json=short org.wslbare1 >/tmp/calls & m=$!; sleep 1; wslbarectl >/dev/null;"
+                         "sleep 0.3; kill $m; grep method_call /tmp/calls").stdout
+    assert sorted(json.loads(call)["member"] for call in calls.splitlines()) == ["GetAll", "GetManagedObjects"], calls
+
+
+test_many.timeout = 300
