@@ -5,6 +5,7 @@
 
 #include "macro.h"
 #include "match.h"
+#include "text.h"
 
 typedef enum MatchSource {
         MATCH_SOURCE_CONTENT,  /* what the superblock says */
@@ -141,6 +142,40 @@ const char *match_confused_key(const Match *m, const Device *d)
                             streq(rows[i].actual, given[k]))
                                 return rows[i].key;
         return NULL;
+}
+
+char *match_explain(const Match *m, const Device *d)
+{
+        const char *key = match_confused_key(m, d), *wanted = m->by_id, *actual = NULL;
+
+        if (key)
+                return text_format("what [Match] gives is its %s, so write %s= there", key, key);
+        if (match_device(m, d, &key))
+                return strdup("it fits");
+        if (streq(key, "ById"))
+                return text_format("ById= wants %s, and it has no such name", wanted);
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (streq(keys[i].name, key)) {
+                        wanted = string_at(m, keys[i].wanted);
+                        actual = string_at(d, keys[i].actual);
+                }
+        if (!actual)
+                return text_format("%s= wants %s, and it has none", key, wanted);
+        return text_format("%s= wants %s, and it is %s", key, wanted, actual);
+}
+
+bool match_is_near(const Match *m, const Device *d)
+{
+        if (match_confused_key(m, d) || (m->by_id && by_id_holds(m, d)))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *wanted = string_at(m, keys[i].wanted);
+                const char *const actual[] = { string_at(d, keys[i].actual), NULL };
+
+                if (wanted && !streq(keys[i].name, "Type") && text_nearest(wanted, actual))
+                        return true;
+        }
+        return false;
 }
 
 void match_done(Match *m)

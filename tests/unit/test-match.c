@@ -180,5 +180,61 @@ static void test_confused(void)
         ASSERT_STR(match_confused_key(&other, &disk), NULL);
 }
 
+static void test_near(void)
+{
+        static const struct {
+                const char *row;
+                Match match;
+                bool is_near;
+                const char *why;
+        } rows[] = {
+                { "nothing of it", { .uuid = S("x") }, false, "UUID= wants x, and it is 0b5e2a6c" },
+                { "a slip of the pen",
+                  { .uuid = S("0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c12") },
+                  true,
+                  "UUID= wants 0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c12, and it is" },
+                { "another key",
+                  { .uuid = PART_UUID },
+                  true,
+                  "is its PartUUID, so write PartUUID=" },
+                { "one of two",
+                  { .uuid = UUID, .serial = S("other disk") },
+                  true,
+                  "Serial= wants other disk, and it is S1" },
+                { "another type",
+                  { .label = S("my data"), .type = S("xfs") },
+                  true,
+                  "Type= wants xfs, and it is ext4" },
+                { "the type alone", { .uuid = S("x"), .type = S("ext4") }, false, "UUID=" },
+                { "by-id, beside another",
+                  { .by_id = S("wwn-*"), .label = S("completely else") },
+                  true,
+                  "Label=" },
+                { "by-id",
+                  { .by_id = S("nvme-*") },
+                  false,
+                  "ById= wants nvme-*, and it has no such" },
+                { "it fits", { .uuid = UUID }, true, "it fits" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *why = match_explain(&rows[i].match, &disk);
+
+                test_row(rows[i].row);
+                ASSERT_EQ(match_is_near(&rows[i].match, &disk), rows[i].is_near);
+                ASSERT_CONTAINS(why, rows[i].why);
+        }
+}
+
+static void test_explain_nothing_known(void)
+{
+        const Device blank = { .content = DEVICE_CONTENT_NONE };
+        const Match m = { .uuid = UUID };
+        _cleanup_free_ char *why = match_explain(&m, &blank);
+
+        ASSERT_CONTAINS(why, ", and it has none");
+        ASSERT(!match_is_near(&m, &blank));
+}
+
 TEST_MAIN(TEST(keys), TEST(unknown_fits_nothing_asked_of_it), TEST(but_content), TEST(fits),
-          TEST(identifying), TEST(confused))
+          TEST(identifying), TEST(confused), TEST(near), TEST(explain_nothing_known))
