@@ -15,6 +15,25 @@
 #define VPD_UNIT_SERIAL 0x80U
 #define VPD_HEADER 4U /* bytes: device type, page code, and the length in two (SPC-4, 7.8) */
 
+static const char *const content_names[] = {
+        [DEVICE_CONTENT_UNKNOWN] = "unknown",       [DEVICE_CONTENT_NONE] = "none",
+        [DEVICE_CONTENT_FILESYSTEM] = "filesystem", [DEVICE_CONTENT_OTHER] = "other",
+        [DEVICE_CONTENT_AMBIVALENT] = "ambivalent",
+};
+
+const char *device_content_to_string(DeviceContent c)
+{
+        return content_names[c];
+}
+
+DeviceContent device_content_from_string(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(content_names); i++)
+                if (streq(content_names[i], name))
+                        return (DeviceContent)i;
+        return DEVICE_CONTENT_UNKNOWN;
+}
+
 int device_new(dev_t devnum, Device **ret)
 {
         Device *d = calloc(1, sizeof(*d));

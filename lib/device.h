@@ -16,6 +16,10 @@ typedef enum DeviceContent {
         DEVICE_CONTENT_AMBIVALENT, /* two signatures that contradict each other */
 } DeviceContent;
 
+const char *device_content_to_string(DeviceContent c);
+/* DEVICE_CONTENT_UNKNOWN where NAME is none. */
+DeviceContent device_content_from_string(const char *name);
+
 typedef struct Device {
         dev_t devnum;
         uint64_t diskseq; /* of its whole disk; with devnum, the identity: numbers are used again,

@@ -107,7 +107,10 @@ static int set_by_id(Device *d, struct udev_device *u)
         {
                 const char *link = udev_list_entry_get_name(e);
 
-                if (startswith(link, prefix) && strv_push(&d->by_id, link + sizeof(prefix) - 1) < 0)
+                if (!startswith(link, prefix))
+                        continue;
+                link += sizeof(prefix) - 1;
+                if (strv_take(&d->by_id, text_escape(link, strlen(link))) < 0)
                         return -ENOMEM;
         }
         return 0;

@@ -8,6 +8,7 @@
 #include "gate.h"
 #include "log.h"
 #include "macro.h"
+#include "text.h"
 
 static const char *or_empty(const char *s)
 {
@@ -57,26 +58,34 @@ static int method_get_volume(sd_bus_message *m, void *userdata, sd_bus_error *er
         return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
 }
 
-/* Volumes that the device fits. */
-static int append_fitting(sd_bus_message *reply, Manager *manager, const Device *d)
+static int append_strings(sd_bus_message *reply, const char *key, char **strings)
 {
         int r = sd_bus_message_open_container(reply, 'e', "sv");
 
         if (r >= 0)
-                r = sd_bus_message_append(reply, "s", "Volumes");
+                r = sd_bus_message_append(reply, "s", key);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'v', "as");
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < manager_n_volumes(manager); i++) {
-                const Volume *v = manager_volume(manager, i);
-
-                if (match_device(&v->config->match, d, NULL))
-                        r = sd_bus_message_append(reply, "s", v->config->name);
-        }
-        for (int i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_append_strv(reply, strings);
+        for (int i = 0; r >= 0 && i < 2; i++)
                 r = sd_bus_message_close_container(reply);
         return r;
+}
+
+/* Volumes that the device fits. */
+static int append_fitting(sd_bus_message *reply, Manager *manager, const Device *d)
+{
+        _cleanup_(strv_freep) char **names = NULL;
+
+        for (size_t i = 0; i < manager_n_volumes(manager); i++) {
+                const Volume *v = manager_volume(manager, i);
+
+                if (match_device(&v->config->match, d, NULL) &&
+                    strv_push(&names, v->config->name) < 0)
+                        return -ENOMEM;
+        }
+        return append_strings(reply, "Volumes", names);
 }
 
 static int append_device(sd_bus_message *reply, Manager *manager, const Device *d)
@@ -85,9 +94,17 @@ static int append_device(sd_bus_message *reply, Manager *manager, const Device *
                 const char *key;
                 const char *value;
         } rows[] = {
-                { "Node", d->node },          { "UUID", d->uuid },     { "UUIDSub", d->uuid_sub },
-                { "Label", d->label },        { "Type", d->type },     { "PartUUID", d->part_uuid },
-                { "DiskGUID", d->disk_guid }, { "Serial", d->serial }, { "WWN", d->wwn },
+                { "Node", d->node },
+                { "UUID", d->uuid },
+                { "UUIDSub", d->uuid_sub },
+                { "Label", d->label },
+                { "Type", d->type },
+                { "PartUUID", d->part_uuid },
+                { "DiskGUID", d->disk_guid },
+                { "Serial", d->serial },
+                { "WWN", d->wwn },
+                { "PartLabel", d->part_label },
+                { "Content", device_content_to_string(d->content) },
         };
         int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
@@ -96,6 +113,8 @@ static int append_device(sd_bus_message *reply, Manager *manager, const Device *
                         r = sd_bus_message_append(reply, "{sv}", rows[i].key, "s", rows[i].value);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}", "Size", "t", d->size);
+        if (r >= 0 && d->by_id)
+                r = append_strings(reply, "ById", d->by_id);
         if (r >= 0)
                 r = append_fitting(reply, manager, d);
         return r < 0 ? r : sd_bus_message_close_container(reply);

@@ -467,6 +467,13 @@ static void test_real(void)
                 test_skip("no block device but loops here");
 }
 
-TEST_MAIN(TEST(new), TEST(same), TEST(sibling), TEST(sysfs), TEST(outer), TEST(inherit),
-          TEST(attributes), TEST(identifiers), TEST(identifiers_known), TEST(uevent),
+static void test_contents(void)
+{
+        for (DeviceContent c = DEVICE_CONTENT_UNKNOWN; c <= DEVICE_CONTENT_AMBIVALENT; c++)
+                ASSERT_EQ(device_content_from_string(device_content_to_string(c)), c);
+        ASSERT_EQ(device_content_from_string("soup"), DEVICE_CONTENT_UNKNOWN);
+}
+
+TEST_MAIN(TEST(contents), TEST(new), TEST(same), TEST(sibling), TEST(sysfs), TEST(outer),
+          TEST(inherit), TEST(attributes), TEST(identifiers), TEST(identifiers_known), TEST(uevent),
           TEST(whole_disk_malformed), TEST(absent), TEST(real))
