@@ -249,6 +249,22 @@ int strv_push(char ***l, const char *s)
         return strv_take(l, strdup(s));
 }
 
+char *strv_join(char *const *l, const char *separator)
+{
+        size_t size = 1;
+        char *joined, *p;
+
+        for (char *const *s = l; s && *s; s++)
+                size += strlen(*s) + strlen(separator);
+        joined = p = calloc(size, 1);
+        for (char *const *s = l; joined && s && *s; s++) {
+                if (s != l)
+                        p = stpcpy(p, separator);
+                p = stpcpy(p, *s);
+        }
+        return joined;
+}
+
 char **strv_free(char **l)
 {
         for (char **s = l; s && *s; s++)

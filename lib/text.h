@@ -44,6 +44,8 @@ size_t strv_length(char *const *l);
  * (strv_take). */
 int strv_push(char ***l, const char *s);
 int strv_take(char ***l, char *s);
+/* One string, "" of the empty list; NULL when out of memory. */
+char *strv_join(char *const *l, const char *separator);
 char **strv_free(char **l);
 static inline void strv_freep(char ***l)
 {

@@ -187,6 +187,26 @@ static void test_strv(void)
         ASSERT(!strv_free(NULL));
 }
 
+static void test_join(void)
+{
+        static const struct {
+                char *words[4];
+                const char *separator;
+                const char *want;
+        } rows[] = {
+                { { NULL }, ", ", "" },
+                { { (char *)"a" }, ", ", "a" },
+                { { (char *)"a", (char *)"", (char *)"bc" }, ", ", "a, , bc" },
+                { { (char *)"a", (char *)"b" }, "", "ab" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *s = strv_join(rows[i].words, rows[i].separator);
+
+                ASSERT_STR(s, rows[i].want);
+        }
+}
+
 static void test_format(void)
 {
         _cleanup_free_ char *s = text_format("%s-%d", "a", 7);
@@ -220,4 +240,4 @@ static void test_has_word(void)
 }
 
 TEST_MAIN(TEST(has_word), TEST(escape), TEST(one_line), TEST(escape_ends_at_nul), TEST(from_udev),
-          TEST(nearest), TEST(strv), TEST(format))
+          TEST(nearest), TEST(strv), TEST(join), TEST(format))
