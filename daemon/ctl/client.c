@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "client.h"
@@ -158,6 +159,34 @@ static const Property manager_properties[] = {
         { "NMounted", "u", read_u32, MANAGER(n_mounted) },
         { "NFailed", "u", read_u32, MANAGER(n_failed) },
         { "ConfigProblems", "a(suss)", read_problems, 0 },
+        {},
+};
+
+static int read_content(sd_bus_message *m, void *target)
+{
+        const char *s;
+        int r = sd_bus_message_read(m, "s", &s);
+
+        if (r >= 0)
+                *(DeviceContent *)target = device_content_from_string(s);
+        return r;
+}
+
+#define DEVICE(member) offsetof(ClientDevice, device.member)
+static const Property device_properties[] = {
+        { "Node", "s", read_string, DEVICE(node) },
+        { "UUID", "s", read_string, DEVICE(uuid) },
+        { "Label", "s", read_string, DEVICE(label) },
+        { "Type", "s", read_string, DEVICE(type) },
+        { "PartUUID", "s", read_string, DEVICE(part_uuid) },
+        { "PartLabel", "s", read_string, DEVICE(part_label) },
+        { "DiskGUID", "s", read_string, DEVICE(disk_guid) },
+        { "Serial", "s", read_string, DEVICE(serial) },
+        { "WWN", "s", read_string, DEVICE(wwn) },
+        { "ById", "as", read_strings, DEVICE(by_id) },
+        { "Content", "s", read_content, DEVICE(content) },
+        { "Size", "t", read_u64, DEVICE(size) },
+        { "Volumes", "as", read_strings, offsetof(ClientDevice, volumes) },
         {},
 };
 
@@ -350,6 +379,88 @@ int client_get_manager(Client *c, ClientManager *ret)
                 return client_explain("understand what wslbared says", r, NULL);
         }
         *ret = manager;
+        return 0;
+}
+
+/* Devices. */
+
+static void device_done(ClientDevice *d)
+{
+        char **const strings[] = {
+                &d->device.node,      &d->device.uuid,      &d->device.label,
+                &d->device.type,      &d->device.part_uuid, &d->device.part_label,
+                &d->device.disk_guid, &d->device.serial,    &d->device.wwn,
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+                free(*strings[i]);
+        strv_free(d->device.by_id);
+        strv_free(d->volumes);
+}
+
+ClientDevice *client_devices_free(ClientDevice *devices, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                device_done(&devices[i]);
+        free(devices);
+        return NULL;
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+        return strverscmp(((const ClientDevice *)a)->device.node,
+                          ((const ClientDevice *)b)->device.node);
+}
+
+static void look_up(Device *d)
+{
+        struct stat st;
+
+        if (stat(d->node, &st) < 0 || !S_ISBLK(st.st_mode))
+                return;
+        d->devnum = st.st_rdev;
+        (void)device_read_sysfs(d);
+}
+
+static int read_devices(sd_bus_message *m, ClientDevice **devices, size_t *n)
+{
+        int r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
+                ClientDevice *d = grow(devices, n, sizeof(*d));
+
+                r = d ? read_properties(m, device_properties, d) : -ENOMEM;
+                if (r < 0)
+                        break;
+                if (d->device.node && d->device.size > 0)
+                        look_up(&d->device);
+                else
+                        device_done(&(*devices)[--*n]);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int client_list_devices(Client *c, ClientDevice **ret, size_t *ret_n)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        ClientDevice *devices = NULL;
+        size_t n = 0;
+        int r = sd_bus_call_method(c->bus, CLIENT_SERVICE, CLIENT_ROOT, CLIENT_MANAGER,
+                                   "ListDevices", &error, &m, NULL);
+
+        r = explain_absence(take_reply(r, &error));
+        if (r < 0)
+                return r;
+        r = read_devices(m, &devices, &n);
+        if (r < 0) {
+                client_devices_free(devices, n);
+                return client_explain("understand what wslbared says", r, NULL);
+        }
+        if (n > 0)
+                qsort(devices, n, sizeof(*devices), compare_nodes);
+        *ret = devices;
+        *ret_n = n;
         return 0;
 }
 

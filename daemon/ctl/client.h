@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
+#include "device.h"
+
 /* wslbared as it shows itself on D-Bus, org.wslbare1(5). Everything that fails here says so on
  * standard error, with what to do about it. The one home of sd-bus in wslbarectl. */
 
@@ -47,6 +49,12 @@ typedef struct ClientManager {
         size_t n_problems;
 } ClientManager;
 
+/* One of those that ListDevices() lists. */
+typedef struct ClientDevice {
+        Device device;  /* with devnum and what sysfs says, where it is still there */
+        char **volumes; /* that it fits */
+} ClientDevice;
+
 typedef struct ClientState {
         ClientVolume *volumes; /* sorted by name */
         size_t n_volumes;
@@ -64,6 +72,10 @@ void client_close(Client *c);
 /* 0; -errno. */
 int client_get_manager(Client *c, ClientManager *ret);
 void client_manager_done(ClientManager *m);
+
+/* All that were seen and hold at least one byte, sorted by node. */
+int client_list_devices(Client *c, ClientDevice **ret, size_t *ret_n);
+ClientDevice *client_devices_free(ClientDevice *devices, size_t n);
 
 /* All volumes, by one call. 0; -errno. */
 int client_get_state(Client *c, ClientState *ret);

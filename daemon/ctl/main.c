@@ -17,6 +17,8 @@ typedef struct Verb {
 static const Verb verbs[] = {
         { "status", "[NAME…]", "show volumes, or all about some of them (default)", ctl_status },
         { "list", "[NAME…]", "list volumes, for programs", ctl_list },
+        { "devices", "[NODE…]", "show block devices, and why none of the volumes fits",
+          ctl_devices },
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 
@@ -46,6 +48,9 @@ int ctl_status_of(int r)
                 return CTL_DENIED;
         case -ETIMEDOUT:
                 return CTL_TIMEOUT;
+        case -ENOMEM:
+                fputs("wslbarectl: out of memory\n", stderr);
+                return CTL_FAILED;
         default:
                 return r < 0 ? CTL_FAILED : CTL_OK;
         }

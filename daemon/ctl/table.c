@@ -15,6 +15,7 @@ struct Table {
         const TableColumn *columns;
         size_t n_columns;
         struct libscols_column **shown; /* one for each of ->columns, NULL: not shown */
+        bool *dropped; /* likewise: is not shown after all, as no line has anything there */
         bool json;
 };
 
@@ -97,8 +98,10 @@ static int add_named(Table *t, const char *name, size_t length)
 {
         for (size_t i = 0; i < t->n_columns; i++)
                 if (length > 0 && strlen(t->columns[i].name) == length &&
-                    strncasecmp(t->columns[i].name, name, length) == 0)
+                    strncasecmp(t->columns[i].name, name, length) == 0) {
+                        t->dropped[i] = false;
                         return add_column(t, i);
+                }
         fprintf(stderr, "wslbarectl: there is no column '%.*s'; see --help\n", (int)length, name);
         return -EINVAL;
 }
@@ -108,7 +111,7 @@ static bool is_usual(const TableColumn *c, const TableOptions *options)
 {
         if (!*c->name && (options->json || options->no_signs))
                 return false;
-        return options->json || c->is_shown;
+        return options->json || c->shown != TABLE_HIDDEN;
 }
 
 static int add_columns(Table *t, const TableOptions *options)
@@ -118,8 +121,10 @@ static int add_columns(Table *t, const TableOptions *options)
         int r = 0;
 
         for (size_t i = 0; r >= 0 && usual && i < t->n_columns; i++)
-                if (is_usual(&t->columns[i], options))
+                if (is_usual(&t->columns[i], options)) {
+                        t->dropped[i] = !t->json && t->columns[i].shown == TABLE_SHOWN_IF_ANY;
                         r = add_column(t, i);
+                }
         for (const char *p = output ? output + (*output == '+') : ""; r >= 0 && *p;) {
                 size_t length = strcspn(p, ",");
 
@@ -139,7 +144,8 @@ int table_new(const char *name, const TableColumn *columns, size_t n, const Tabl
                 return -ENOMEM;
         t->table = scols_new_table();
         t->shown = calloc(n, sizeof(struct libscols_column *));
-        if (!t->table || !t->shown)
+        t->dropped = calloc(n, sizeof(bool));
+        if (!t->table || !t->shown || !t->dropped)
                 return -ENOMEM;
         t->columns = columns;
         t->n_columns = n;
@@ -165,6 +171,7 @@ Table *table_free(Table *t)
                 return NULL;
         scols_unref_table(t->table);
         free(t->shown);
+        free(t->dropped);
         free(t);
         return NULL;
 }
@@ -198,6 +205,7 @@ int table_add(Table *t, const char *const *values)
 
                 if (!t->shown[i] || !value || !*value)
                         continue;
+                t->dropped[i] = false;
                 r = scols_line_set_column_data(t->line, t->shown[i],
                                                present(t, t->columns[i].kind, value, buffer));
         }
@@ -215,7 +223,12 @@ void table_set_color(Table *t, size_t column, TermColor color)
 
 int table_print(Table *t)
 {
+        int r = 0;
+
         if (!t->json && scols_table_is_empty(t->table))
                 return 0;
-        return scols_print_table(t->table);
+        for (size_t i = 0; r >= 0 && i < t->n_columns; i++)
+                if (t->shown[i] && t->dropped[i])
+                        r = scols_column_set_flags(t->shown[i], SCOLS_FL_HIDDEN);
+        return r < 0 ? r : scols_print_table(t->table);
 }

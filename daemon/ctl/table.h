@@ -18,12 +18,18 @@ typedef enum TableKind {
         TABLE_LINES, /* TABLE_TEXT in which '\n' separates the elements: lines, an array in JSON */
 } TableKind;
 
+typedef enum TableShown {
+        TABLE_HIDDEN,
+        TABLE_SHOWN,
+        TABLE_SHOWN_IF_ANY, /* line has something there */
+} TableShown;
+
 typedef struct TableColumn {
         const char *name; /* upper case; in lower case, JSON has it, and -o takes either. "": a sign
                              before the line, which neither does */
         const char *help;
         TableKind kind;
-        bool is_shown; /* unless -o says otherwise; JSON then has all */
+        TableShown shown; /* unless -o says otherwise; JSON then has all */
 } TableColumn;
 
 /* Options that every verb with a table has. */
@@ -61,6 +67,11 @@ Table *table_free(Table *t);
 static inline void table_freep(Table **t)
 {
         table_free(*t);
+}
+
+static inline const char *table_boolean(bool b)
+{
+        return b ? "yes" : "no";
 }
 
 /* Adds a line. VALUES, one for each column, are copied; NULL and "": nothing, null in JSON. */

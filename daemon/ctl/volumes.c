@@ -46,14 +46,14 @@ enum {
 };
 
 static const TableColumn columns[_COLUMN_MAX] = {
-        [SIGN] = { "", NULL, TABLE_TEXT, true },
-        [NAME] = { "NAME", "of the volume", TABLE_TEXT, true },
-        [STATE] = { "STATE", "see wslbared(8)", TABLE_TEXT, true },
-        [DEVICE] = { "DEVICE", "its device", TABLE_TEXT, true },
-        [SIZE] = { "SIZE", "of the device", TABLE_SIZE, true },
-        [FSUSE] = { "FSUSE%", "how full the filesystem is", TABLE_PERCENT, true },
-        [TARGET] = { "TARGET", "where it is, or would be, mounted", TABLE_TEXT, true },
-        [SINCE] = { "SINCE", "how long it has been in this state", TABLE_TEXT, true },
+        [SIGN] = { "", NULL, TABLE_TEXT, TABLE_SHOWN },
+        [NAME] = { "NAME", "of the volume", TABLE_TEXT, TABLE_SHOWN },
+        [STATE] = { "STATE", "see wslbared(8)", TABLE_TEXT, TABLE_SHOWN },
+        [DEVICE] = { "DEVICE", "its device", TABLE_TEXT, TABLE_SHOWN },
+        [SIZE] = { "SIZE", "of the device", TABLE_SIZE, TABLE_SHOWN },
+        [FSUSE] = { "FSUSE%", "how full the filesystem is", TABLE_PERCENT, TABLE_SHOWN },
+        [TARGET] = { "TARGET", "where it is, or would be, mounted", TABLE_TEXT, TABLE_SHOWN },
+        [SINCE] = { "SINCE", "how long it has been in this state", TABLE_TEXT, TABLE_SHOWN },
         [FSSIZE] = { "FSSIZE", "size of the filesystem", TABLE_SIZE },
         [FSUSED] = { "FSUSED", "used of it", TABLE_SIZE },
         [FSAVAIL] = { "FSAVAIL", "available to ordinary users", TABLE_SIZE },
@@ -155,32 +155,15 @@ static const char *since_how_long(const ClientVolume *v, char buffer[VOLUMES_TIM
         return buffer;
 }
 
-static char *join_candidates(const ClientVolume *v)
-{
-        char *all = NULL;
-
-        for (char **c = v->candidates; c && *c; c++) {
-                char *longer = text_format("%s%s%s", all ? all : "", all ? "\n" : "", *c);
-
-                free(all);
-                all = longer;
-        }
-        return all;
-}
-
 static char *join_holders(const ClientVolume *v)
 {
-        char *all = NULL;
+        _cleanup_(strv_freep) char **holders = NULL;
 
-        for (size_t i = 0; i < v->n_holders; i++) {
-                const ClientHolder *h = &v->holders[i];
-                char *longer = text_format("%s%s%" PRIu32 " %s", all ? all : "", all ? "\n" : "",
-                                           h->pid, h->command);
-
-                free(all);
-                all = longer;
-        }
-        return all;
+        for (size_t i = 0; i < v->n_holders; i++)
+                if (strv_take(&holders, text_format("%" PRIu32 " %s", v->holders[i].pid,
+                                                    v->holders[i].command)) < 0)
+                        return NULL;
+        return strv_join(holders, "\n");
 }
 
 #define NUMBER_MAX 24 /* of 64 bits, in decimal */
@@ -194,14 +177,9 @@ static const char *number(uint64_t n, bool is_known, char buffer[NUMBER_MAX])
         return buffer;
 }
 
-static const char *yes_or_no(bool b)
-{
-        return b ? "yes" : "no";
-}
-
 static int add_volume(Table *t, const ClientVolume *v, const Space *space, bool json)
 {
-        _cleanup_free_ char *cure = health_cure(v), *candidates = join_candidates(v),
+        _cleanup_free_ char *cure = health_cure(v), *candidates = strv_join(v->candidates, "\n"),
                             *holders = join_holders(v);
         Health health = health_of(v);
         uint64_t size = volumes_device_size(v);
@@ -223,9 +201,9 @@ static int add_volume(Table *t, const ClientVolume *v, const Space *space, bool 
                 [UUID] = v->uuid,
                 [OPTIONS] = v->options,
                 [IN_FORCE] = v->mounted_options,
-                [READ_ONLY] = yes_or_no(v->read_only),
-                [STALE] = yes_or_no(v->stale),
-                [AUTO] = yes_or_no(v->automatic),
+                [READ_ONLY] = table_boolean(v->read_only),
+                [STALE] = table_boolean(v->stale),
+                [AUTO] = table_boolean(v->automatic),
                 [STEP] = v->failure_step,
                 [REASON] = v->failure_message,
                 [CURE] = cure,
