@@ -137,15 +137,14 @@ void detail_print(const ClientVolume *v, const Space *space)
                 print_text("Auto", "no: mounted only when asked for");
 }
 
-bool detail_print_trouble(const ClientVolume *v)
+void detail_print_trouble(const ClientVolume *v)
 {
         _cleanup_free_ char *cure = health_cure(v);
 
         if (!*v->failure_step && !cure)
-                return false;
+                return;
         print_headline(v);
         print_failure(v);
         print_text("Cure", cure);
         print_list(v);
-        return true;
 }

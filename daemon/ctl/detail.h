@@ -8,5 +8,5 @@
 void detail_print(const ClientVolume *v, const Space *space);
 
 /* Prints, in a few lines behind its name, what is wrong with it and what can be done; nothing where
- * there is nothing. Whether there was. */
-bool detail_print_trouble(const ClientVolume *v);
+ * there is nothing. */
+void detail_print_trouble(const ClientVolume *v);

@@ -5,15 +5,18 @@
 #include "ctl.h"
 #include "detail.h"
 #include "health.h"
+#include "hint.h"
 #include "journal.h"
 #include "macro.h"
 #include "parse.h"
+#include "problems.h"
 #include "volumes.h"
 
 #define LINES_MAX 1000U
 
 typedef struct Status {
         TableOptions table;
+        Client client;
         unsigned n_lines; /* of the journal */
         char **names;
         int n_names;
@@ -23,22 +26,8 @@ typedef struct Status {
         size_t n_volumes;
 } Status;
 
-static void print_problems(const ClientManager *m)
-{
-        for (size_t i = 0; i < m->n_problems; i++) {
-                const ClientProblem *p = &m->problems[i];
-                bool is_error = streq(p->severity, "error");
-
-                fputs(p->file, stdout);
-                if (p->line > 0)
-                        printf(":%u", p->line);
-                printf(": %s%s:%s %s\n", term_color(is_error ? TERM_RED : TERM_YELLOW), p->severity,
-                       term_color(TERM_PLAIN), p->text);
-        }
-}
-
 /* What a table has no room for. */
-static void print_notes(const Status *s)
+static int print_notes(Status *s)
 {
         const ClientManager *m = &s->manager;
 
@@ -46,18 +35,19 @@ static void print_notes(const Status *s)
                 puts("No volumes are configured; a file /etc/wslbare.d/NAME.conf makes one, see "
                      "wslbare.d(5).");
         for (size_t i = 0; i < s->n_volumes; i++)
-                (void)detail_print_trouble(s->volumes[i]);
-        print_problems(m);
+                detail_print_trouble(s->volumes[i]);
+        (void)problems_print(stdout, m);
         if (streq(m->state, "starting") || streq(m->state, "stopping"))
                 printf("wslbared is %s.\n", m->state);
+        return hint_print(&s->client, s->volumes, s->n_volumes);
 }
 
-static int print_overview(const Status *s)
+static int print_overview(Status *s)
 {
         int r = volumes_print(s->volumes, s->n_volumes, &s->table);
 
         if (r >= 0 && !s->table.json && !s->table.no_legend)
-                print_notes(s);
+                r = print_notes(s);
         return r;
 }
 
@@ -78,7 +68,7 @@ static int print_details(const Status *s)
 
 /* A table is what was asked for where there are no names, and by an option that only tables have.
  */
-static int print(const Status *s)
+static int print(Status *s)
 {
         bool is_table = s->n_names == 0 || s->table.json || s->table.no_legend || s->table.output;
 
@@ -96,13 +86,12 @@ static int judge(const Status *s)
 
 static int show(Status *s)
 {
-        Client client = { 0 };
-        int r = client_open(&client), status;
+        int r = client_open(&s->client), status;
 
         if (r >= 0)
-                r = client_get_state(&client, &s->state);
+                r = client_get_state(&s->client, &s->state);
         if (r >= 0)
-                r = client_get_manager(&client, &s->manager);
+                r = client_get_manager(&s->client, &s->manager);
         if (r >= 0)
                 r = client_select(&s->state, s->names, s->n_names, &s->volumes, &s->n_volumes);
         if (r >= 0)
@@ -111,7 +100,7 @@ static int show(Status *s)
         free(s->volumes);
         client_state_done(&s->state);
         client_manager_done(&s->manager);
-        client_close(&client);
+        client_close(&s->client);
         return status;
 }
 

@@ -91,8 +91,10 @@ int usage_new(const char *root, Usage **ret)
         r = read_swaps(u);
         if (r >= 0)
                 r = read_mounts(u);
-        if (r < 0)
+        if (r < 0) {
+                fprintf(stderr, "wslbarectl: cannot see what is mounted: %s\n", strerror(-r));
                 return r;
+        }
         *ret = TAKE_PTR(u);
         return 0;
 }
