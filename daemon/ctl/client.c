@@ -359,6 +359,20 @@ static int explain_absence(int r)
         return r == -ESRCH ? client_explain("ask wslbared", r, &unknown) : r;
 }
 
+int client_call_manager(Client *c, const char *what, const char *method)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = sd_bus_message_new_method_call(c->bus, &m, CLIENT_SERVICE, CLIENT_ROOT,
+                                               CLIENT_MANAGER, method);
+
+        if (r >= 0)
+                r = sd_bus_call(c->bus, m, UINT64_MAX, &error, NULL);
+        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
+                r = -ESRCH;
+        return r < 0 ? client_explain(what, r, &error) : 0;
+}
+
 int client_get_manager(Client *c, ClientManager *ret)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -499,14 +513,19 @@ int client_get_state(Client *c, ClientState *ret)
         return explain_absence(client_try_state(c, ret));
 }
 
+void client_say_no_volume(const char *name)
+{
+        fprintf(stderr,
+                "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one\n",
+                name, name);
+}
+
 const ClientVolume *client_find(const ClientState *s, const char *name)
 {
         for (size_t i = 0; i < s->n_volumes; i++)
                 if (streq(s->volumes[i].name, name))
                         return &s->volumes[i];
-        fprintf(stderr,
-                "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one\n",
-                name, name);
+        client_say_no_volume(name);
         return NULL;
 }
 
@@ -551,7 +570,8 @@ int client_open(Client *c)
                 fprintf(stderr,
                         "wslbarectl: cannot connect to the system bus: %s; is dbus running?\n",
                         strerror(-r));
-        return r;
+        /* Where polkit can ask somebody, it may. */
+        return r < 0 ? r : sd_bus_set_allow_interactive_authorization(c->bus, true);
 }
 
 void client_close(Client *c)

@@ -69,6 +69,10 @@ typedef struct Client {
 int client_open(Client *c);
 void client_close(Client *c);
 
+/* Calls METHOD of the manager, which has no arguments and may ask for a password. WHAT it is, for
+ * what is said if it fails: -ESRCH, -EACCES, another -errno. */
+int client_call_manager(Client *c, const char *what, const char *method);
+
 /* 0; -errno. */
 int client_get_manager(Client *c, ClientManager *ret);
 void client_manager_done(ClientManager *m);
@@ -83,6 +87,7 @@ int client_get_state(Client *c, ClientState *ret);
 int client_try_state(Client *c, ClientState *ret);
 void client_state_done(ClientState *s);
 
+void client_say_no_volume(const char *name);
 /* NULL: there is none, which was said. */
 const ClientVolume *client_find(const ClientState *s, const char *name);
 /* Those with the N NAMES in their order, or all where N is 0, in an array to be freed. -ENOENT:

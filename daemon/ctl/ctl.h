@@ -18,7 +18,9 @@ enum {
 /* The exit status that says as much as the -errno of a client function. */
 int ctl_status_of(int r);
 
+int ctl_act(int argc, char *argv[]);
 int ctl_devices(int argc, char *argv[]);
 int ctl_list(int argc, char *argv[]);
+int ctl_manage(int argc, char *argv[]);
 int ctl_status(int argc, char *argv[]);
 int ctl_wait(int argc, char *argv[]);

@@ -19,6 +19,12 @@ static const Verb verbs[] = {
         { "list", "[NAME…]", "list volumes, for programs", ctl_list },
         { "devices", "[NODE…]", "show block devices, and why none of the volumes fits",
           ctl_devices },
+        { "mount", "NAME…", "mount volumes", ctl_act },
+        { "unmount", "NAME…", "unmount them; also umount", ctl_act },
+        { "umount", NULL, NULL, ctl_act },
+        { "eject", "NAME…", "unmount them, and let go of their disks", ctl_act },
+        { "reload", "", "load the configuration again", ctl_manage },
+        { "rescan", "", "look at all devices again", ctl_manage },
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 
@@ -26,7 +32,9 @@ static int print_help(void)
 {
         fputs("wslbarectl [VERB] [OPTIONS…] …\n\nVerbs:\n", stdout);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                printf("  %-8s %-12s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+                if (verbs[i].help)
+                        printf("  %-8s %-12s %s\n", verbs[i].name, verbs[i].arguments,
+                               verbs[i].help);
         return fputs("\nOptions:\n"
                      "  -h --help     Show this help; after a verb, the verb's\n"
                      "     --version  Show the version\n\n"

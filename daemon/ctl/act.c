@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "agent.h"
+#include "call.h"
+#include "ctl.h"
+#include "macro.h"
+#include "term.h"
+#include "text.h"
+
+#define PROGRESS_AFTER_USEC (300 * USEC_PER_MSEC)
+
+typedef struct Act {
+        const char *verb, *method;
+        const char *is_so; /* the error that says that nothing is to be done */
+        bool has_lazy;
+        const char *help;
+} Act;
+
+static const Act acts[] = {
+        { "mount", "Mount", "AlreadyMounted", false, "Mounts volumes, if they are not." },
+        { "unmount", "Unmount", "NotMounted", true,
+          "Stops what needs volumes, and unmounts them, if they are mounted." },
+        { "umount", "Unmount", "NotMounted", true, "The same as unmount." },
+        { "eject", "Eject", NULL, false,
+          "Unmounts volumes and takes their disks from the kernel, so that Windows may have them "
+          "back." },
+};
+
+typedef struct Doing {
+        const Act *act;
+        CallOptions options;
+        Client client;
+        char **names;
+        int n_names;
+        Call *calls;
+        bool shows_progress;
+        bool is_shown;
+} Doing;
+
+/* Progress, on a terminal. */
+
+static void clear_progress(Doing *d)
+{
+        if (d->is_shown)
+                fputs("\r\x1b[K", stderr);
+        d->is_shown = false;
+}
+
+static char *list_pending(const Doing *d, const ClientState *state)
+{
+        _cleanup_(strv_freep) char **words = NULL;
+
+        for (int i = 0; i < d->n_names; i++) {
+                const char *name = d->names[i], *what = "waiting";
+
+                if (d->calls[i].is_done)
+                        continue;
+                for (size_t k = 0; k < state->n_volumes; k++)
+                        if (streq(state->volumes[k].name, name))
+                                what = state->volumes[k].state;
+                if (strv_take(&words, text_format("%s (%s)", name, what)) < 0)
+                        return NULL;
+        }
+        return strv_join(words, ", ");
+}
+
+static void show_progress(Doing *d, uint64_t elapsed_usec)
+{
+        _cleanup_free_ char *pending = NULL;
+        ClientState state = { 0 };
+        char span[TERM_SPAN_MAX];
+        int room = (int)term_width() - TERM_SPAN_MAX;
+
+        if (client_try_state(&d->client, &state) >= 0)
+                pending = list_pending(d, &state);
+        client_state_done(&state);
+        clear_progress(d);
+        if (!pending)
+                return;
+        fprintf(stderr, "%s %.*s", term_span(elapsed_usec, span), room > 0 ? room : 1, pending);
+        d->is_shown = true;
+}
+
+/* What became of it. */
+
+static void print_holders(Doing *d, const char *name)
+{
+        ClientState state = { 0 };
+        const ClientVolume *v =
+                client_get_state(&d->client, &state) < 0 ? NULL : client_find(&state, name);
+
+        for (size_t i = 0; v && i < v->n_holders; i++)
+                fprintf(stderr, "%8" PRIu32 " %s\n", v->holders[i].pid, v->holders[i].command);
+        if (v && v->n_holders > 0 && d->act->has_lazy)
+                fputs("End these, or use --lazy: then it goes when they have ended.\n", stderr);
+        client_state_done(&state);
+}
+
+static int status_of_error(const sd_bus_error *error)
+{
+        static const struct {
+                const char *name;
+                int status;
+        } rows[] = {
+                { "org.wslbare1.Error.NoSuchVolume", CTL_NO_VOLUME },
+                { "org.wslbare1.Error.TimedOut", CTL_TIMEOUT },
+                { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NO_VOLUME },
+                { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_NO_SERVICE },
+                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_NO_SERVICE },
+                { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },
+                { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CTL_DENIED },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (sd_bus_error_has_name(error, rows[i].name))
+                        return rows[i].status;
+        return client_error_name(error) ? CTL_VOLUME : CTL_FAILED;
+}
+
+static int judge(Doing *d, const Call *call)
+{
+        const char *name = client_error_name(&call->error);
+        _cleanup_free_ char *what = NULL;
+        int status;
+
+        if (!sd_bus_error_is_set(&call->error) || streq_ptr(name, d->act->is_so))
+                return CTL_OK;
+        status = status_of_error(&call->error);
+        if (status == CTL_NO_VOLUME) {
+                client_say_no_volume(call->name);
+                return status;
+        }
+        what = text_format("%s '%s'", d->act->verb, call->name);
+        (void)client_explain(what ? what : d->act->verb, -EIO, &call->error);
+        if (streq_ptr(name, "Busy"))
+                print_holders(d, call->name);
+        return status;
+}
+
+static bool is_pending(const Doing *d)
+{
+        for (int i = 0; i < d->n_names; i++)
+                if (!d->calls[i].is_done)
+                        return true;
+        return false;
+}
+
+static int await_all(Doing *d)
+{
+        uint64_t start = client_now(), wake = start + PROGRESS_AFTER_USEC;
+        int r = d->shows_progress ? client_watch(&d->client) : 0;
+
+        while (r >= 0 && is_pending(d)) {
+                r = client_wait(&d->client, d->shows_progress ? wake : USEC_INFINITY);
+                if (r < 0 || !d->shows_progress || client_now() < start + PROGRESS_AFTER_USEC)
+                        continue;
+                show_progress(d, client_now() - start);
+                wake = client_now() + USEC_PER_SEC;
+        }
+        clear_progress(d);
+        return r;
+}
+
+/* Of several that fail, the first one is the exit status. */
+static int do_all(Doing *d)
+{
+        int r = 0, status = CTL_OK;
+
+        d->calls = calloc((size_t)d->n_names, sizeof(*d->calls));
+        if (!d->calls)
+                return ctl_status_of(-ENOMEM);
+        for (int i = 0; r >= 0 && i < d->n_names; i++)
+                r = call_start(&d->calls[i], &d->client, d->names[i], d->act->method, &d->options);
+        if (r >= 0)
+                r = await_all(d);
+        for (int i = 0; r >= 0 && i < d->n_names; i++) {
+                int one = judge(d, &d->calls[i]);
+
+                if (status == CTL_OK)
+                        status = one;
+                if (one == CTL_NO_SERVICE)
+                        break; /* said once is enough */
+        }
+        for (int i = 0; i < d->n_names; i++)
+                call_end(&d->calls[i]);
+        free(d->calls);
+        return r < 0 ? ctl_status_of(r) : status;
+}
+
+static int print_help(const Act *act)
+{
+        printf("wslbarectl %s [OPTIONS…] NAME…\n\n%s\n\n"
+               "  -h --help      Show this help\n"
+               "     --no-block  Do not wait until it is done\n",
+               act->verb, act->help);
+        if (act->has_lazy)
+                puts("  -l --lazy      Take it from the mount point although somebody uses it");
+        puts("\nEnds with 3 when it took too long, 4 when it failed or somebody uses the volume,\n"
+             "5 when there is no such volume, 7 when others only may do it.");
+        return CTL_OK;
+}
+
+/* 1 go on; 0, or -1 with the exit status in *RET. */
+static int parse_arguments(Doing *d, int argc, char *argv[], int *ret)
+{
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "lazy", no_argument, NULL, 'l' },
+                { "no-block", no_argument, NULL, 'n' },
+                { 0 },
+        };
+        int c;
+
+        optind = 0; /* the verb's own arguments: getopt begins anew */
+        *ret = CTL_USAGE;
+        while ((c = getopt_long(argc, argv, "hl", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        *ret = print_help(d->act);
+                        return 0;
+                case 'l':
+                        d->options.lazy = true;
+                        break;
+                case 'n':
+                        d->options.no_block = true;
+                        break;
+                default:
+                        return -1;
+                }
+        d->names = argv + optind;
+        d->n_names = argc - optind;
+        if (d->options.lazy && !d->act->has_lazy) {
+                fprintf(stderr, "wslbarectl: %s has no option --lazy\n", d->act->verb);
+                return -1;
+        }
+        if (d->n_names == 0) {
+                fprintf(stderr, "wslbarectl: %s what? `wslbarectl` lists the volumes\n",
+                        d->act->verb);
+                return -1;
+        }
+        return client_check_names(d->names, d->n_names) ? 1 : -1;
+}
+
+int ctl_act(int argc, char *argv[])
+{
+        Doing d = { .shows_progress = isatty(STDERR_FILENO) };
+        pid_t agent;
+        int status;
+
+        for (size_t i = 0; i < ELEMENTSOF(acts); i++)
+                if (streq(acts[i].verb, argv[0]))
+                        d.act = &acts[i];
+        if (parse_arguments(&d, argc, argv, &status) <= 0)
+                return status;
+        if (client_open(&d.client) < 0)
+                return CTL_FAILED;
+        agent = agent_start(&d.client);
+        status = do_all(&d);
+        client_close(&d.client);
+        agent_stop(agent);
+        return status;
+}
