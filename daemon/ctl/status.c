@@ -18,6 +18,7 @@ typedef struct Status {
         TableOptions table;
         Client client;
         unsigned n_lines; /* of the journal */
+        bool watch;
         char **names;
         int n_names;
         ClientManager manager;
@@ -86,10 +87,8 @@ static int judge(const Status *s)
 
 static int show(Status *s)
 {
-        int r = client_open(&s->client), status;
+        int r = client_get_state(&s->client, &s->state), status;
 
-        if (r >= 0)
-                r = client_get_state(&s->client, &s->state);
         if (r >= 0)
                 r = client_get_manager(&s->client, &s->manager);
         if (r >= 0)
@@ -97,9 +96,50 @@ static int show(Status *s)
         if (r >= 0)
                 r = print(s);
         status = r < 0 ? (r == -EINVAL ? CTL_USAGE : ctl_status_of(r)) : judge(s);
-        free(s->volumes);
+        free(TAKE_PTR(s->volumes));
         client_state_done(&s->state);
         client_manager_done(&s->manager);
+        return status;
+}
+
+/* Whether there is a point in waiting for what comes: wslbared may be back, and a volume configured
+ * again. */
+static bool goes_on(int status, bool is_first)
+{
+        if (status == CTL_NO_SERVICE || status == CTL_NO_VOLUME)
+                return !is_first;
+        return status == CTL_OK || status == CTL_VOLUME;
+}
+
+/* Ends only by a signal, or when it cannot be shown any more. A terminal shows how it is now, and
+ * how long it has been so; elsewhere each change is printed behind the last one. */
+static int watch(Status *s)
+{
+        bool is_terminal = isatty(STDOUT_FILENO), is_first = true;
+        int r = client_watch(&s->client);
+
+        (void)setvbuf(stdout, NULL, _IOFBF, BUFSIZ); /* all at once, so that it does not flicker */
+        for (; r >= 0; is_first = false) {
+                int status;
+
+                if (is_terminal)
+                        fputs("\x1b[H\x1b[2J", stdout);
+                status = show(s);
+                if (fflush(stdout) != 0 || !goes_on(status, is_first))
+                        return status;
+                r = client_wait(&s->client,
+                                is_terminal ? client_now() + USEC_PER_SEC : USEC_INFINITY);
+        }
+        return ctl_status_of(r);
+}
+
+static int run(Status *s)
+{
+        int status;
+
+        if (client_open(&s->client) < 0)
+                return CTL_FAILED;
+        status = s->watch ? watch(s) : show(s);
         client_close(&s->client);
         return status;
 }
@@ -109,6 +149,7 @@ static int print_help(void)
         puts("wslbarectl [status] [OPTIONS…] [NAME…]\n\n"
              "Shows the volumes that are configured, or all about some of them.\n\n"
              "  -h --help         Show this help\n"
+             "  -w --watch        Show it again whenever something changes\n"
              "  -n --lines=N      Lines of the journal behind a volume that is named "
              "(10)\n" TABLE_HELP "\n"
              "Ends with 4 when a volume that is named needs somebody's help, 5 when there is no "
@@ -119,6 +160,10 @@ static int print_help(void)
 
 static bool take_option(Status *s, int c)
 {
+        if (c == 'w') {
+                s->watch = true;
+                return true;
+        }
         if (c != 'n')
                 return table_take_option(&s->table, c, optarg);
         if (parse_unsigned(optarg, 0, LINES_MAX, &s->n_lines) >= 0)
@@ -132,6 +177,7 @@ int ctl_status(int argc, char *argv[])
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
                 { "lines", required_argument, NULL, 'n' },
+                { "watch", no_argument, NULL, 'w' },
                 TABLE_LONG_OPTIONS,
                 { 0 },
         };
@@ -139,12 +185,12 @@ int ctl_status(int argc, char *argv[])
         int c;
 
         optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "hn:" TABLE_GETOPT, options, NULL)) >= 0)
+        while ((c = getopt_long(argc, argv, "hn:w" TABLE_GETOPT, options, NULL)) >= 0)
                 if (c == 'h')
                         return print_help();
                 else if (!take_option(&s, c))
                         return CTL_USAGE;
         s.names = argv + optind;
         s.n_names = argc - optind;
-        return client_check_names(s.names, s.n_names) ? show(&s) : CTL_USAGE;
+        return client_check_names(s.names, s.n_names) ? run(&s) : CTL_USAGE;
 }

@@ -175,6 +175,46 @@ def test_color(distro, tmp):
     assert terminal("LC_ALL=C NO_COLOR=1").splitlines()[1].startswith("o caway")
 
 
+def watching(distro, command):
+    """What one that watches has printed so far."""
+    distro.run(["systemd-run", "-q", "--unit=watching", "--property=StandardOutput=truncate:/tmp/watched", *command])
+    defer(lambda: distro.shell("systemctl stop watching; systemctl reset-failed watching", check=False))
+    return distro.path("/tmp/watched").read_text
+
+
+def test_watch(distro, tmp):
+    """Whatever changes is told, also that wslbared goes and comes."""
+    uuid = make_image("ext4", tmp / "image")
+    configure(distro, {"watched": conf(uuid, "/mnt/watched")})
+
+    def states():
+        documents = re.split(r"(?<=\n})\n", shown())
+        return [json.loads(text)["volumes"][0]["state"] for text in documents[:-1]]
+
+    shown = watching(distro, ["wslbarectl", "--watch", "--json", "-o", "name,state"])
+    wait_until(lambda: states() == ["absent"], what="the first look")
+    disk = LoopDisk(tmp / "image")
+    wait_until(lambda: states()[-1] == "mounted", what="the mount to be told")
+    distro.systemctl("restart", "wslbared")
+    wait_until(lambda: distro.run("wslbarectl wait --timeout=10 watched"), what="it to be back")
+    distro.run("wslbarectl unmount watched")
+    wait_until(lambda: states()[-1] == "unmounted", what="the unmount to be told")
+    seen = len(states())
+    time.sleep(1.5)
+    assert len(states()) == seen, "nothing changed, and it was told"
+    assert distro.show("watching", "ActiveState") == "active"
+    assert ctl(distro, "--watch nobody", timeout=5).returncode == 5
+
+
+def test_watch_terminal(distro, tmp):
+    uuid = make_image("ext4", tmp / "image")
+    configure(distro, {"drawn": conf(uuid, "/mnt/drawn")})
+    shown = watching(distro, ["script", "-qefc", "wslbarectl -w", "/dev/null"])
+    wait_until(lambda: shown().count("\x1b[H\x1b[2J") >= 2, what="it to be drawn again by the clock")
+    LoopDisk(tmp / "image")
+    wait_until(lambda: re.search("drawn +mounted", shown().split("\x1b[H\x1b[2J")[-1]), what="the mount to be drawn")
+
+
 def test_no_service(distro):
     distro.systemctl("stop", "wslbared")
     defer(lambda: distro.systemctl("start", "wslbared"))
