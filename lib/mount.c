@@ -307,13 +307,21 @@ static int set_param(int fs_fd, const char *key, const char *value, char **ret_e
 
 static int configure(int fs_fd, const char *node, const MountOptions *o, char **ret_error)
 {
-        int r = set_param(fs_fd, "source", node, ret_error);
+        int r = node ? set_param(fs_fd, "source", node, ret_error) : 0;
 
         if (r >= 0 && o->read_only)
                 r = set_param(fs_fd, "ro", NULL, ret_error);
         for (size_t i = 0; r >= 0 && i < o->n_params; i++)
                 r = set_param(fs_fd, o->params[i].key, o->params[i].value, ret_error);
         return r;
+}
+
+int mount_check_options(const char *type, const MountOptions *options, char **ret_error)
+{
+        _cleanup_close_ int fs_fd = sys_fsopen(type);
+
+        *ret_error = NULL;
+        return fs_fd < 0 ? -errno : configure(fs_fd, NULL, options, ret_error);
 }
 
 int mount_new(const char *type, const char *node, const MountOptions *options, int *ret_fd,

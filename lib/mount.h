@@ -29,6 +29,12 @@ int mount_directory_is_populated(int fd);
 int mount_new(const char *type, const char *node, const MountOptions *options, int *ret_fd,
               char **ret_error);
 
+/* Has the kernel look at what OPTIONS have for the filesystem TYPE, without a device, and nothing
+ * is mounted: -EINVAL and *ret_error in its words; -ENODEV: it has no such filesystem; -EPERM;
+ * another -errno. Filesystems of the old kind look at options only when they mount, so 0 is no
+ * promise. */
+int mount_check_options(const char *type, const MountOptions *options, char **ret_error);
+
 /* A detached copy (open_tree) of the mount at the directory FD, with the attributes of OPTIONS:
  * what a mount helper mounted aside. */
 int mount_clone(int fd, const MountOptions *options, int *ret_fd, char **ret_error);

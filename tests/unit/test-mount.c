@@ -914,10 +914,39 @@ static void test_ext4_read_only(void)
         opened_done(&o);
 }
 
+static void test_check_options(void)
+{
+        static const struct {
+                const char *type;
+                const char *words;
+                int r;
+                const char *error; /* part of it; NULL: none */
+        } rows[] = {
+                { "tmpfs", "size=1m,mode=0700,noatime,ro", 0, NULL },
+                { "tmpfs", "nonsense", -EINVAL, "nonsense" },
+                { "tmpfs", "size=1m,size=much", -EINVAL, "size" },
+                { "nosuchfs", "noatime", -ENODEV, NULL },
+        };
+
+        enter_base();
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(mount_options_freep) MountOptions *o = NULL;
+                _cleanup_free_ char *bad = NULL, *error = NULL;
+
+                test_row(rows[i].words);
+                ASSERT_OK(mount_options_parse(rows[i].words, &o, &bad));
+                ASSERT_EQ(mount_check_options(rows[i].type, o, &error), rows[i].r);
+                if (rows[i].error)
+                        ASSERT_CONTAINS(error, rows[i].error);
+                else
+                        ASSERT_STR(error, NULL);
+        }
+}
+
 TEST_MAIN(TEST(open_errors), TEST(open_error_text), TEST(open_made), TEST(open_made_in_setgid),
           TEST(open_made_removed), TEST(open_descriptors), TEST(populated), TEST(id_of),
-          TEST(new_errors), TEST(attributes), TEST(attach_occupied), TEST(attach_race),
-          TEST(attach_moved), TEST(clone), TEST(clone_errors), TEST(share), TEST(share_slave),
-          TEST(share_hidden), TEST(share_propagates), TEST(detach), TEST(detach_names),
-          TEST(detach_link), TEST(detach_busy), TEST(type_known), TEST(ext4), TEST(ext4_errors),
-          TEST(ext4_read_only))
+          TEST(new_errors), TEST(check_options), TEST(attributes), TEST(attach_occupied),
+          TEST(attach_race), TEST(attach_moved), TEST(clone), TEST(clone_errors), TEST(share),
+          TEST(share_slave), TEST(share_hidden), TEST(share_propagates), TEST(detach),
+          TEST(detach_names), TEST(detach_link), TEST(detach_busy), TEST(type_known), TEST(ext4),
+          TEST(ext4_errors), TEST(ext4_read_only))
