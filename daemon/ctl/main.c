@@ -25,6 +25,7 @@ static const Verb verbs[] = {
         { "eject", "NAME…", "unmount them, and let go of their disks", ctl_act },
         { "reload", "", "load the configuration again", ctl_manage },
         { "rescan", "", "look at all devices again", ctl_manage },
+        { "verify", "[FILE…]", "say what is wrong with configuration files", ctl_verify },
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "lint.h"
+#include "macro.h"
+#include "mount.h"
+#include "mountinfo.h"
+#include "parse.h"
+#include "text.h"
+
+struct Lint {
+        char *root;
+        Mountinfo *mounts; /* NULL: not known */
+};
+
+typedef struct Subject {
+        const Lint *lint;
+        const VolumeConfig *config;
+        const Origins *origins;
+        ConfigProblems *problems;
+} Subject;
+
+#define add(s, severity, section, key, ...)                   \
+        config_problems_add((s)->problems, (s)->config->path, \
+                            origins_find((s)->origins, section, key)->line, severity, __VA_ARGS__)
+#define warn(s, section, key, ...) add(s, PROBLEM_WARNING, section, key, __VA_ARGS__)
+
+int lint_new(const char *root, Lint **ret)
+{
+        _cleanup_(lint_freep) Lint *l = calloc(1, sizeof(*l));
+        _cleanup_free_ char *path = text_format("%s/proc/self/mountinfo", root);
+        _cleanup_close_ int fd = -1;
+
+        if (!l || !path)
+                return -ENOMEM;
+        l->root = strdup(root);
+        if (!l->root)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && mountinfo_read(fd, &l->mounts) == -ENOMEM)
+                return -ENOMEM;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+Lint *lint_free(Lint *l)
+{
+        if (!l)
+                return NULL;
+        mountinfo_free(l->mounts);
+        free(l->root);
+        free(l);
+        return NULL;
+}
+
+static bool exists(const Lint *l, const char *path)
+{
+        _cleanup_free_ char *full = text_format("%s%s", l->root, path);
+
+        return full && access(full, F_OK) == 0;
+}
+
+/* The driver that it would be mounted with; NULL: what is found on the disk will tell. */
+static const char *type_of(const VolumeConfig *c)
+{
+        return c->type ? c->type : c->match.type;
+}
+
+/* Options. */
+
+static const MountParam *find_param(const MountOptions *o, const char *key, const char *value)
+{
+        for (size_t i = 0; i < o->n_params; i++)
+                if (streq(o->params[i].key, key) &&
+                    (!value || streq_ptr(o->params[i].value, value)))
+                        return &o->params[i];
+        return NULL;
+}
+
+static const struct {
+        const char *types; /* separated by commas; NULL: any */
+        const char *key, *value;
+        const char *text;
+} regretted[] = {
+        { "xfs", "nobarrier", NULL, "is gone from xfs since Linux 4.19: it will not be mounted" },
+        { "xfs", "barrier", NULL, "is gone from xfs since Linux 4.19: it will not be mounted" },
+        { NULL, "nobarrier", NULL,
+          "loses what was written last, and maybe the filesystem, when the power goes" },
+        { NULL, "barrier", "0",
+          "loses what was written last, and maybe the filesystem, when the power goes" },
+        { "ext4,ext3", "data", "writeback", "shows old data in files after a crash" },
+        { "ext4,ext3,ext2", "errors", "panic",
+          "halts all of WSL when the filesystem has an error; errors=remount-ro is the default" },
+        { "ext4,ext3,ext2", "errors", "continue",
+          "goes on writing to a filesystem that has errors; errors=remount-ro is the default" },
+        { "ext4,ext3", "noload", NULL, "leaves out what is in the journal; it needs ro" },
+        { "xfs", "norecovery", NULL, "leaves out what is in the log; it needs ro" },
+};
+
+static int lint_regretted(const Subject *s)
+{
+        const char *type = type_of(s->config);
+        const MountOptions *o = s->config->options;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(regretted); i++) {
+                const char *types = regretted[i].types;
+                const MountParam *p;
+
+                if (types && !(type && text_has_word(types, type, strlen(type))))
+                        continue;
+                p = find_param(o, regretted[i].key, regretted[i].value);
+                if (!p)
+                        continue;
+                r = warn(s, "Mount", "Options", "option '%s%s%s' %s", p->key, p->value ? "=" : "",
+                         p->value ? p->value : "", regretted[i].text);
+                if (types)
+                        return r; /* the first is what counts */
+        }
+        return r;
+}
+
+static int lint_discard(const Subject *s)
+{
+        if (!find_param(s->config->options, "discard", NULL) ||
+            !exists(s->lint, "/etc/systemd/system/timers.target.wants/fstrim.timer"))
+                return 0;
+        return warn(s, "Mount", "Options",
+                    "option 'discard' makes every deletion slower, and fstrim.timer, which is "
+                    "enabled, does the same once a week; leave it out");
+}
+
+/* Nobody knows better than the kernel that would mount it, and only root may ask. */
+static int lint_kernel(const Subject *s)
+{
+        const char *type = type_of(s->config);
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (!type || *s->lint->root || geteuid() != 0)
+                return 0;
+        r = mount_check_options(type, s->config->options, &error);
+        if (r != -EINVAL)
+                return r == -ENOMEM ? r : 0;
+        return warn(s, "Mount", "Options", "the running kernel refuses it: %s",
+                    error ? error : "invalid argument");
+}
+
+/* Who else would mount it. */
+
+static bool same_device(const VolumeConfig *c, const char *source)
+{
+        static const char *const tags[] = { "UUID=", "/dev/disk/by-uuid/",
+                                            "PARTUUID=", "/dev/disk/by-partuuid/" };
+
+        for (size_t i = 0; i < ELEMENTSOF(tags); i++) {
+                const char *wanted = i < 2 ? c->match.uuid : c->match.part_uuid;
+
+                if (wanted && startswith(source, tags[i]) &&
+                    strcasecmp(source + strlen(tags[i]), wanted) == 0)
+                        return true;
+        }
+        return c->match.label && startswith(source, "LABEL=") &&
+               streq(source + strlen("LABEL="), c->match.label);
+}
+
+static int lint_fstab(const Subject *s)
+{
+        _cleanup_free_ char *path = text_format("%s/etc/fstab", s->lint->root);
+        const VolumeConfig *c = s->config;
+        struct mntent *e;
+        FILE *f;
+        int r = 0;
+
+        if (!path)
+                return -ENOMEM;
+        f = setmntent(path, "re");
+        while (f && r >= 0 && (e = getmntent(f))) {
+                if (same_device(c, e->mnt_fsname))
+                        r = warn(s, "Match", c->match.uuid ? "UUID" : "Label",
+                                 "/etc/fstab mounts it too, on %s; remove it there", e->mnt_dir);
+                else if (c->where && streq(e->mnt_dir, c->where))
+                        r = warn(s, "Mount", "Where",
+                                 "/etc/fstab mounts %s there; remove one of the two",
+                                 e->mnt_fsname);
+        }
+        if (f)
+                (void)endmntent(f);
+        return r;
+}
+
+/* The mount point. */
+
+static int lint_nesting(const Subject *s, const VolumeConfig *const *others, size_t n)
+{
+        const VolumeConfig *c = s->config;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && c->where && i < n; i++) {
+                const VolumeConfig *o = others[i];
+
+                if (!o->where || streq(o->name, c->name) || !path_is_below(c->where, o->where))
+                        continue;
+                if (streq(o->where, c->where))
+                        r = add(s, PROBLEM_ERROR, "Mount", "Where",
+                                "is the mount point of volume %s too; choose another one", o->name);
+                else
+                        r = warn(s, "Mount", "Where",
+                                 "is below %s of volume %s, and hidden, or in the way, when that "
+                                 "comes later; mount it elsewhere",
+                                 o->where, o->name);
+        }
+        return r;
+}
+
+static const MountEntry *find_holding(const Mountinfo *mounts, const char *path)
+{
+        const MountEntry *best = NULL;
+
+        for (size_t i = 0; i < mounts->n_entries; i++) {
+                const MountEntry *e = &mounts->entries[i];
+
+                if (path_is_below(path, e->target) &&
+                    (!best || strlen(e->target) >= strlen(best->target)))
+                        best = e;
+        }
+        return best;
+}
+
+static int lint_windows(const Subject *s)
+{
+        const char *where = s->config->where;
+        const MountEntry *e =
+                where && s->lint->mounts ? find_holding(s->lint->mounts, where) : NULL;
+
+        if (!e ||
+            (!streq(e->type, "9p") && !streq(e->type, "drvfs") && !streq(e->type, "virtiofs")))
+                return 0;
+        return warn(s, "Mount", "Where",
+                    "is on the Windows drive at %s, where a directory for it may not be made, and "
+                    "Windows does not see what is mounted; mount it elsewhere",
+                    e->target);
+}
+
+/* What it needs. */
+
+/* Whether a list of modules or filesystems, one a line, has TYPE. */
+static bool is_listed(const Lint *l, const char *path, const char *type)
+{
+        _cleanup_free_ char *full = text_format("%s%s", l->root, path),
+                            *module = text_format("/%s.ko", type);
+        char line[1024];
+        bool found = false;
+        FILE *f = full && module ? fopen(full, "re") : NULL;
+
+        while (f && !found && fgets(line, sizeof(line), f)) {
+                line[strcspn(line, "\n:")] = '\0';
+                found = strstr(line, module) || (line[0] == '\t' && streq(line + 1, type));
+        }
+        if (f)
+                (void)fclose(f);
+        return found;
+}
+
+static bool has_driver(const Lint *l, const char *type)
+{
+        _cleanup_free_ char *helper = text_format("/sbin/mount.%s", type),
+                            *usr_helper = text_format("/usr/sbin/mount.%s", type), *builtin = NULL,
+                            *modules = NULL;
+        struct utsname name;
+
+        if (uname(&name) < 0)
+                return true;
+        builtin = text_format("/lib/modules/%s/modules.builtin", name.release);
+        modules = text_format("/lib/modules/%s/modules.dep", name.release);
+        if (!helper || !usr_helper || !builtin || !modules)
+                return true;
+        return is_listed(l, "/proc/filesystems", type) || exists(l, helper) ||
+               exists(l, usr_helper) || is_listed(l, builtin, type) || is_listed(l, modules, type);
+}
+
+static int lint_driver(const Subject *s)
+{
+        const VolumeConfig *c = s->config;
+        const char *type = type_of(c);
+
+        if (!type || has_driver(s->lint, type))
+                return 0;
+        return warn(s, c->type ? "Mount" : "Match", "Type",
+                    "this system has nothing that mounts %s: no driver in the kernel, no module, "
+                    "no mount.%s",
+                    type, type);
+}
+
+int lint_volume(const Lint *l, const VolumeConfig *c, const Origins *o,
+                const VolumeConfig *const *others, size_t n_others, ConfigProblems *problems)
+{
+        const Subject s = { l, c, o, problems };
+        int (*const rules[])(const Subject *) = {
+                lint_fstab, lint_windows, lint_driver, lint_regretted, lint_discard, lint_kernel,
+        };
+        int r = lint_nesting(&s, others, n_others);
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(rules); i++)
+                r = rules[i](&s);
+        return r;
+}
