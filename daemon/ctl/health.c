@@ -110,34 +110,15 @@ static char *cure_of_failure(const ClientVolume *v)
         return NULL;
 }
 
-static char *cure_of_locked(const ClientVolume *v)
-{
-        const char *type = streq(v->type, "BitLocker") ? "bitlk" : "luks";
-
-        return text_format("`cryptsetup open --type %s %s %s` unlocks it", type, v->device,
-                           v->name);
-}
-
-static char *cure_of_member(const ClientVolume *v)
-{
-        if (streq(v->type, "LVM2_member"))
-                return strdup("`vgchange -ay` makes the logical volumes on it available");
-        return strdup("`mdadm --assemble --scan` starts the RAID it is part of");
-}
-
 char *health_cure(const ClientVolume *v)
 {
         VolumeState state;
 
-        if (volume_state_from_string(v->state, &state)) {
-                if (state == VOLUME_LOCKED)
-                        return cure_of_locked(v);
-                if (state == VOLUME_MEMBER)
-                        return cure_of_member(v);
-                /* Their messages say it. */
-                if (state == VOLUME_AMBIGUOUS || state == VOLUME_UNSUPPORTED)
-                        return NULL;
-        }
+        /* Their messages say it (advice). */
+        if (volume_state_from_string(v->state, &state) &&
+            (state == VOLUME_AMBIGUOUS || state == VOLUME_UNSUPPORTED || state == VOLUME_LOCKED ||
+             state == VOLUME_MEMBER))
+                return NULL;
         if (*v->failure_step)
                 return cure_of_failure(v);
         if (v->stale)
