@@ -151,7 +151,9 @@ char *match_explain(const Match *m, const Device *d)
         if (key)
                 return text_format("what [Match] gives is its %s, so write %s= there", key, key);
         if (match_device(m, d, &key))
-                return strdup("it fits");
+                return strdup(is_only_a_table(d) ? "it holds only a partition table, so one of its "
+                                                   "partitions is meant"
+                                                 : "it fits");
         if (streq(key, "ById"))
                 return text_format("ById= wants %s, and it has no such name", wanted);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)

@@ -48,8 +48,8 @@ bool match_fits(const Match *m, const Device *d);
  * UUID=): returns the key that would be right, else NULL. */
 const char *match_confused_key(const Match *m, const Device *d);
 
-/* Where match_device() says no: why, for a person, as "UUID= wants X, and it is Y". NULL when out
- * of memory. */
+/* Where match_fits() says no: why, for a person, as "UUID= wants X, and it is Y". NULL when out of
+ * memory. */
 char *match_explain(const Match *m, const Device *d);
 
 /* Whether D may be meant all the same: a value in M is D's under another key, or one that

@@ -138,17 +138,27 @@ static int describe_use(const List *l, const Device *d, Finding *f)
         return f->use ? 0 : -ENOMEM;
 }
 
-/* Of a device that was asked for, all volumes; else those that may be meant. */
-static int explain(const List *l, const Device *d, Finding *f)
+static bool fits(const ClientDevice *d, const char *volume)
 {
+        for (char **name = d->volumes; name && *name; name++)
+                if (streq(*name, volume))
+                        return true;
+        return false;
+}
+
+/* Of a device that was asked for, all volumes; else those that may be meant. */
+static int explain(const List *l, const ClientDevice *device, Finding *f)
+{
+        const Device *d = &device->device;
         _cleanup_(strv_freep) char **lines = NULL;
 
         for (size_t i = 0; i < l->config->n_volumes; i++) {
                 const VolumeConfig *c = l->config->volumes[i];
                 _cleanup_free_ char *why = NULL;
 
-                if (match_device(&c->match, d, NULL) ||
-                    (l->n_nodes == 0 && !match_is_near(&c->match, d)))
+                if (fits(device, c->name) ||
+                    (l->n_nodes == 0 &&
+                     (match_device(&c->match, d, NULL) || !match_is_near(&c->match, d))))
                         continue;
                 why = match_explain(&c->match, d);
                 if (!why || strv_take(&lines, text_format("%s: %s", c->name, why)) < 0)
@@ -184,7 +194,7 @@ static int add_device(const List *l, Table *t, const ClientDevice *c)
         int r = describe_use(l, d, &f);
 
         if (r >= 0)
-                r = explain(l, d, &f);
+                r = explain(l, c, &f);
         if (r < 0)
                 return r;
         (void)snprintf(size, sizeof(size), "%" PRIu64, d->size);

@@ -81,8 +81,7 @@ static int append_fitting(sd_bus_message *reply, Manager *manager, const Device 
         for (size_t i = 0; i < manager_n_volumes(manager); i++) {
                 const Volume *v = manager_volume(manager, i);
 
-                if (match_device(&v->config->match, d, NULL) &&
-                    strv_push(&names, v->config->name) < 0)
+                if (match_fits(&v->config->match, d) && strv_push(&names, v->config->name) < 0)
                         return -ENOMEM;
         }
         return append_strings(reply, "Volumes", names);

@@ -84,7 +84,7 @@ def test_not_so_blank(distro, tmp):
 def test_partitions(distro, tmp):
     uuid = make_image("ext4", tmp / "ext4")
     guid = make_disk(tmp / "disk", [{"image": tmp / "ext4", "name": "first"}])
-    configure(distro, {"part": conf(uuid, "/mnt/part")})
+    configure(distro, {"part": conf(uuid, "/mnt/part"), "table": conf(None, "none", {"DiskGUID": guid})})
     disk = LoopDisk(tmp / "disk", partscan=True)
     wait_mounted(distro, "/mnt/part")
     wait_seen(distro, disk, use="has a partition table")
@@ -92,7 +92,11 @@ def test_partitions(distro, tmp):
     assert found[disk.node]["diskguid"] == guid and not found[disk.node]["blank"]
     (partition,) = disk.partitions()
     row = found[partition]
-    assert (row["uuid"], row["partlabel"], row["volumes"]) == (uuid, "first", ["part"]), row
+    assert (row["uuid"], row["partlabel"], row["volumes"]) == (uuid, "first", ["part", "table"]), row
+    # What is said of a disk means what its table divides.
+    assert not found[disk.node]["volumes"] and not found[disk.node]["why"], found
+    row = rows(distro, disk.node)[disk.node]
+    assert "table: it holds only a partition table, so one of its partitions is meant" in row["why"], row
 
 
 def test_near(distro, tmp):
