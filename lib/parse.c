@@ -58,6 +58,27 @@ int parse_unsigned(const char *s, unsigned min, unsigned max, unsigned *ret)
         return 0;
 }
 
+int parse_size(const char *s, uint64_t *ret)
+{
+        static const char units[] = "KMGT";
+        const char *end, *unit;
+        uint64_t n;
+        int r;
+
+        if (*s < '0' || *s > '9')
+                return -EINVAL;
+        r = parse_digits(s, &n, &end);
+        if (r < 0)
+                return r;
+        unit = *end ? strchr(units, *end) : NULL;
+        if (*end && (!unit || end[1]))
+                return -EINVAL;
+        if (unit && __builtin_mul_overflow(n, UINT64_C(1) << (10 * (unit - units + 1)), &n))
+                return -ERANGE;
+        *ret = n;
+        return 0;
+}
+
 /* The unit of SIZE bytes at S in microseconds, 0 when there is none of that name. */
 static uint64_t unit_usec(const char *s, size_t size)
 {

@@ -18,6 +18,9 @@ int parse_unsigned(const char *s, unsigned min, unsigned max, unsigned *ret);
  * seconds. */
 int parse_timespan(const char *s, uint64_t *ret_usec);
 
+/* Bytes, or with K, M, G or T powers of 1024 of them: "512", "256M". */
+int parse_size(const char *s, uint64_t *ret);
+
 /* Octal file mode, at most 07777. */
 int parse_mode(const char *s, mode_t *ret);
 

@@ -134,6 +134,39 @@ static void test_timespan(void)
         }
 }
 
+static void test_size(void)
+{
+        static const struct {
+                const char *s;
+                int r;
+                uint64_t value;
+        } rows[] = {
+                { "0", 0, 0 },
+                { "512", 0, 512 },
+                { "4K", 0, 4096 },
+                { "256M", 0, UINT64_C(256) << 20 },
+                { "3G", 0, UINT64_C(3) << 30 },
+                { "16777215T", 0, UINT64_C(16777215) << 40 },
+                { "16777216T", -ERANGE, 77 },
+                { "18446744073709551616", -ERANGE, 77 },
+                { "", -EINVAL, 77 },
+                { "M", -EINVAL, 77 },
+                { "-1", -EINVAL, 77 },
+                { "1k", -EINVAL, 77 },
+                { "1MB", -EINVAL, 77 },
+                { "1 M", -EINVAL, 77 },
+                { "1.5G", -EINVAL, 77 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                uint64_t value = 77;
+
+                test_row(rows[i].s);
+                ASSERT_EQ(parse_size(rows[i].s, &value), rows[i].r);
+                ASSERT_EQ(value, rows[i].value);
+        }
+}
+
 static void test_mode(void)
 {
         static const struct {
@@ -266,5 +299,5 @@ static void test_path_is_below(void)
         }
 }
 
-TEST_MAIN(TEST(boolean), TEST(unsigned), TEST(timespan), TEST(mode), TEST(identifier),
+TEST_MAIN(TEST(boolean), TEST(unsigned), TEST(timespan), TEST(size), TEST(mode), TEST(identifier),
           TEST(path_is_normalized), TEST(path_of_a_unit), TEST(path_is_below))
