@@ -49,6 +49,7 @@ static int flags_of(TableKind kind)
         switch (kind) {
         case TABLE_NUMBER:
         case TABLE_SIZE:
+        case TABLE_RATE:
         case TABLE_PERCENT:
                 return SCOLS_FL_RIGHT;
         case TABLE_LINES:
@@ -81,6 +82,7 @@ static int add_column(Table *t, size_t i)
                 return 0;
         case TABLE_NUMBER:
         case TABLE_SIZE:
+        case TABLE_RATE:
         case TABLE_PERCENT:
                 return scols_column_set_json_type(c, SCOLS_JSON_NUMBER);
         case TABLE_BOOLEAN:
@@ -178,7 +180,7 @@ Table *table_free(Table *t)
 
 /* As it is shown where that is not VALUE itself. */
 static const char *present(const Table *t, TableKind kind, const char *value,
-                           char buffer[TERM_SIZE_MAX])
+                           char buffer[TERM_RATE_MAX])
 {
         if (t->json) {
                 if (kind == TABLE_BOOLEAN)
@@ -187,14 +189,16 @@ static const char *present(const Table *t, TableKind kind, const char *value,
         }
         if (kind == TABLE_SIZE)
                 return term_size(strtoull(value, NULL, 10), buffer);
+        if (kind == TABLE_RATE)
+                return term_rate(strtod(value, NULL), buffer);
         if (kind == TABLE_PERCENT)
-                (void)snprintf(buffer, TERM_SIZE_MAX, "%s%%", value);
+                (void)snprintf(buffer, TERM_RATE_MAX, "%s%%", value);
         return kind == TABLE_PERCENT ? buffer : value;
 }
 
 int table_add(Table *t, const char *const *values)
 {
-        char buffer[TERM_SIZE_MAX];
+        char buffer[TERM_RATE_MAX];
         int r = 0;
 
         t->line = scols_table_new_line(t->table, NULL);

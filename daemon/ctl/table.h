@@ -13,6 +13,7 @@ typedef enum TableKind {
         TABLE_TEXT,
         TABLE_NUMBER,  /* right-aligned; a number in JSON */
         TABLE_SIZE,    /* in bytes, and a number in JSON; shown as term_size() does */
+        TABLE_RATE,    /* in bytes a second, likewise; shown as term_rate() does */
         TABLE_PERCENT, /* a number in JSON, shown with a sign */
         TABLE_BOOLEAN, /* "yes" or "no"; true or false in JSON */
         TABLE_LINES, /* TABLE_TEXT in which '\n' separates the elements: lines, an array in JSON */

@@ -59,6 +59,23 @@ const char *term_size(uint64_t bytes, char buffer[TERM_SIZE_MAX])
         return buffer;
 }
 
+const char *term_rate(double bytes_per_sec, char buffer[TERM_RATE_MAX])
+{
+        static const char *const units[] = { "B/s", "kB/s", "MB/s", "GB/s" };
+        double n = bytes_per_sec;
+        unsigned unit = 0;
+
+        /* 999.5 would be shown as 1000 */
+        for (; n >= 999.5 && unit + 1 < ELEMENTSOF(units); unit++)
+                n /= 1000;
+        (void)snprintf(buffer, TERM_RATE_MAX, "%.*f %s",
+                       n < 9.995   ? 2
+                       : n < 99.95 ? 1
+                                   : 0,
+                       n, units[unit]);
+        return buffer;
+}
+
 const char *term_span(uint64_t usec, char buffer[TERM_SPAN_MAX])
 {
         uint64_t seconds = usec / USEC_PER_SEC, minutes = seconds / 60, hours = minutes / 60,

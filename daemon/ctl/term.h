@@ -32,6 +32,10 @@ unsigned term_width(void);
 #define TERM_SIZE_MAX 16
 const char *term_size(uint64_t bytes, char buffer[TERM_SIZE_MAX]);
 
+/* "74.7 MB/s": powers of 1000, three digits that count. */
+#define TERM_RATE_MAX 24
+const char *term_rate(double bytes_per_sec, char buffer[TERM_RATE_MAX]);
+
 /* "5s", "2min 3s", "4h 12min", "3 days": the two largest units that count. */
 #define TERM_SPAN_MAX 32
 const char *term_span(uint64_t usec, char buffer[TERM_SPAN_MAX]);

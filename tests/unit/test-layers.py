@@ -26,6 +26,7 @@ HEADER_HOMES = {
         "daemon/wslbared/bus*.h",
         "daemon/ctl/*",
     ],
+    "json-c/json.h": ["daemon/ctl/fio.c"],
     "systemd/sd-journal.h": ["daemon/log.c", "daemon/ctl/*"],
     "systemd/sd-daemon.h": ["daemon/wslbared/notify.c", "daemon/mountd/main.c"],
 }
@@ -36,6 +37,7 @@ CALL_HOMES = {
     "udev_[a-z_]+": ["lib/hotplug.c"],
     "blkid_[a-z_]+": ["lib/probe.c"],
     "seccomp_[a-z_]+": ["daemon/mountd/sandbox.c"],
+    "json_(?:object|tokener)_[a-z_]+": ["daemon/ctl/fio.c"],
     "scols_[a-z_]+": ["daemon/ctl/table.c"],
 }
 

@@ -28,6 +28,24 @@ static void test_sizes(void)
         }
 }
 
+static void test_rates(void)
+{
+        static const struct {
+                const char *want;
+                double rate;
+        } rows[] = {
+                { "0.00 B/s", 0 },       { "999 B/s", 999.4 },     { "1.00 kB/s", 999.6 },
+                { "74.7 MB/s", 74.7e6 }, { "720 MB/s", 0.72e9 },   { "1.00 GB/s", 999.9e6 },
+                { "4.10 GB/s", 4.1e9 },  { "10.0 MB/s", 9.999e6 }, { "1234 GB/s", 1234e9 },
+        };
+        char buffer[TERM_RATE_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].want);
+                ASSERT_STR(term_rate(rows[i].rate, buffer), rows[i].want);
+        }
+}
+
 static void test_spans(void)
 {
         static const struct {
@@ -47,4 +65,4 @@ static void test_spans(void)
         }
 }
 
-TEST_MAIN(TEST(sizes), TEST(spans))
+TEST_MAIN(TEST(sizes), TEST(rates), TEST(spans))
