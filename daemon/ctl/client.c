@@ -634,6 +634,30 @@ int client_wait(Client *c, uint64_t until_usec)
 
 /* Errors. */
 
+#define SYSTEMD \
+        "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+
+int client_get_systemd_version(Client *c, char **ret)
+{
+        return sd_bus_get_property_string(c->bus, SYSTEMD, "Version", NULL, ret);
+}
+
+int client_get_unit_file_state(Client *c, const char *unit, char **ret)
+{
+        sd_bus_message *reply = NULL;
+        const char *state = "";
+        int r = sd_bus_call_method(c->bus, SYSTEMD, "GetUnitFileState", NULL, &reply, "s", unit);
+
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &state);
+        if (r >= 0 || r == -ENOENT) {
+                *ret = strdup(state);
+                r = *ret ? 0 : -ENOMEM;
+        }
+        sd_bus_message_unref(reply);
+        return r;
+}
+
 const char *client_error_name(const sd_bus_error *error)
 {
         if (!error || !error->name || !startswith(error->name, ERROR_PREFIX))

@@ -21,6 +21,7 @@ int ctl_status_of(int r);
 int ctl_act(int argc, char *argv[]);
 int ctl_bench(int argc, char *argv[]);
 int ctl_devices(int argc, char *argv[]);
+int ctl_doctor(int argc, char *argv[]);
 int ctl_list(int argc, char *argv[]);
 int ctl_manage(int argc, char *argv[]);
 int ctl_status(int argc, char *argv[]);

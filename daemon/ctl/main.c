@@ -26,6 +26,7 @@ static const Verb verbs[] = {
         { "reload", "", "load the configuration again", ctl_manage },
         { "rescan", "", "look at all devices again", ctl_manage },
         { "verify", "[FILE…]", "say what is wrong with configuration files", ctl_verify },
+        { "doctor", "", "examine the system, and say what must be mended", ctl_doctor },
         { "bench", "[PATH…]", "measure volumes beside the root filesystem", ctl_bench },
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
