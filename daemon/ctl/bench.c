@@ -43,12 +43,13 @@ enum {
 };
 
 static const TableColumn columns[_COLUMN_MAX] = {
-        [OPERATION] = { "OPERATION", "read or write, one block after the other", TABLE_TEXT, true },
-        [BLOCK] = { "BLOCK", "size of a block", TABLE_SIZE, true },
-        [PATH] = { "PATH", "where", TABLE_TEXT, true },
-        [RATE] = { "RATE", "bytes a second", TABLE_RATE, true },
-        [GAP] = { "GAP", "percent more, or less, than the first path", TABLE_PERCENT, true },
-        [BAR] = { "", NULL, TABLE_TEXT, true },
+        [OPERATION] = { "OPERATION", "read or write, one block after the other", TABLE_TEXT,
+                        TABLE_SHOWN },
+        [BLOCK] = { "BLOCK", "size of a block", TABLE_SIZE, TABLE_SHOWN },
+        [PATH] = { "PATH", "where", TABLE_TEXT, TABLE_SHOWN },
+        [RATE] = { "RATE", "bytes a second", TABLE_RATE, TABLE_SHOWN },
+        [GAP] = { "GAP", "percent more, or less, than the first path", TABLE_PERCENT, TABLE_SHOWN },
+        [BAR] = { "", NULL, TABLE_TEXT, TABLE_SHOWN },
 };
 
 static const char *const operation_names[_BENCH_OPERATION_MAX] = {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
+#include "advice.h"
 #include "client.h"
 #include "config.h"
 #include "ctl.h"
@@ -12,6 +13,7 @@
 #include "findings.h"
 #include "macro.h"
 #include "mount.h"
+#include "programs.h"
 #include "table.h"
 #include "text.h"
 
@@ -29,10 +31,10 @@ enum {
 };
 
 static const TableColumn columns[_COLUMN_MAX] = {
-        [SIGN] = { "", NULL, TABLE_TEXT, true },
-        [SUBJECT] = { "SUBJECT", "what was looked at", TABLE_TEXT, true },
+        [SIGN] = { "", NULL, TABLE_TEXT, TABLE_SHOWN },
+        [SUBJECT] = { "SUBJECT", "what was looked at", TABLE_TEXT, TABLE_SHOWN },
         [RESULT] = { "RESULT", "good, odd (worth a look) or bad (to be mended)", TABLE_TEXT },
-        [FINDING] = { "FINDING", "how it is", TABLE_TEXT, true },
+        [FINDING] = { "FINDING", "how it is", TABLE_TEXT, TABLE_SHOWN },
         [CURE] = { "CURE", "what mends it", TABLE_TEXT },
 };
 
@@ -113,7 +115,7 @@ static int examine_config(Doctor *d)
                                                 n == 1 ? "" : "s", d->config->problems[0].file,
                                                 d->config->problems[0].line,
                                                 d->config->problems[0].text),
-                                    strdup("`wslbarectl status` shows all of them"));
+                                    strdup("`wslbarectl verify` shows all of them"));
         if (d->config->n_volumes == 0)
                 return findings_add(&d->findings, "configuration", HEALTH_ODD,
                                     strdup("has no volumes"),
@@ -143,6 +145,41 @@ static int examine_volumes(Doctor *d)
         return r;
 }
 
+/* NULL: neither does the file tell it, nor has the filesystem been seen. */
+static const char *type_of(const Doctor *d, const VolumeConfig *c)
+{
+        const ClientVolume *v = client_find(&d->state, c->name);
+
+        if (c->type)
+                return c->type;
+        return c->match.type ? c->match.type : v && *v->type ? v->type : NULL;
+}
+
+static int examine_programs(Doctor *d)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < d->config->n_volumes; i++) {
+                const VolumeConfig *c = d->config->volumes[i];
+                const char *type = type_of(d, c), *package = type ? check_package(type) : NULL;
+
+                if (!type)
+                        continue;
+                if (!programs_mount("", type))
+                        r = findings_add(
+                                &d->findings, "programs", HEALTH_BAD,
+                                text_format("nothing mounts %s, which %s is", type, c->name),
+                                strdup(advice_install(type)));
+                else if (!programs_check("", c, type))
+                        r = findings_add(
+                                &d->findings, "programs", HEALTH_ODD,
+                                text_format("fsck.%s, to check %s, is not there", type, c->name),
+                                text_format("install %s, or write Check=never into %s",
+                                            package ? package : "it", c->path));
+        }
+        return r;
+}
+
 static int examine_environment(Doctor *d)
 {
         _cleanup_(mountinfo_freep) Mountinfo *mountinfo = NULL;
@@ -164,8 +201,8 @@ static int examine_environment(Doctor *d)
 static int examine(Doctor *d)
 {
         static int (*const ask[])(Doctor * d) = {
-                examine_version, examine_enabled, examine_running,
-                examine_volumes, examine_user,    examine_config,
+                examine_version, examine_enabled, examine_running,  examine_volumes,
+                examine_user,    examine_config,  examine_programs,
         };
         static const ConfigSource source = { config_default_dirs, 0 };
         int r = config_load(&source, &d->config);

@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 
+#include "advice.h"
 #include "lint.h"
 #include "macro.h"
 #include "mount.h"
 #include "mountinfo.h"
 #include "parse.h"
+#include "programs.h"
 #include "text.h"
 
 struct Lint {
@@ -249,52 +250,31 @@ static int lint_windows(const Subject *s)
 
 /* What it needs. */
 
-/* Whether a list of modules or filesystems, one a line, has TYPE. */
-static bool is_listed(const Lint *l, const char *path, const char *type)
-{
-        _cleanup_free_ char *full = text_format("%s%s", l->root, path),
-                            *module = text_format("/%s.ko", type);
-        char line[1024];
-        bool found = false;
-        FILE *f = full && module ? fopen(full, "re") : NULL;
-
-        while (f && !found && fgets(line, sizeof(line), f)) {
-                line[strcspn(line, "\n:")] = '\0';
-                found = strstr(line, module) || (line[0] == '\t' && streq(line + 1, type));
-        }
-        if (f)
-                (void)fclose(f);
-        return found;
-}
-
-static bool has_driver(const Lint *l, const char *type)
-{
-        _cleanup_free_ char *helper = text_format("/sbin/mount.%s", type),
-                            *usr_helper = text_format("/usr/sbin/mount.%s", type), *builtin = NULL,
-                            *modules = NULL;
-        struct utsname name;
-
-        if (uname(&name) < 0)
-                return true;
-        builtin = text_format("/lib/modules/%s/modules.builtin", name.release);
-        modules = text_format("/lib/modules/%s/modules.dep", name.release);
-        if (!helper || !usr_helper || !builtin || !modules)
-                return true;
-        return is_listed(l, "/proc/filesystems", type) || exists(l, helper) ||
-               exists(l, usr_helper) || is_listed(l, builtin, type) || is_listed(l, modules, type);
-}
-
 static int lint_driver(const Subject *s)
 {
         const VolumeConfig *c = s->config;
         const char *type = type_of(c);
 
-        if (!type || has_driver(s->lint, type))
+        if (!type || programs_mount(s->lint->root, type))
                 return 0;
         return warn(s, c->type ? "Mount" : "Match", "Type",
                     "this system has nothing that mounts %s: no driver in the kernel, no module, "
-                    "no mount.%s",
-                    type, type);
+                    "no mount.%s; %s",
+                    type, type, advice_install(type));
+}
+
+static int lint_check(const Subject *s)
+{
+        const VolumeConfig *c = s->config;
+        const char *type = type_of(c), *package;
+
+        if (!type || programs_check(s->lint->root, c, type))
+                return 0;
+        package = check_package(type);
+        return warn(s, c->type ? "Mount" : "Match", "Type",
+                    "it cannot be checked before it is mounted, as there is no fsck.%s; install "
+                    "%s, or write Check=never",
+                    type, package ? package : "it");
 }
 
 int lint_volume(const Lint *l, const VolumeConfig *c, const Origins *o,
@@ -302,7 +282,8 @@ int lint_volume(const Lint *l, const VolumeConfig *c, const Origins *o,
 {
         const Subject s = { l, c, o, problems };
         int (*const rules[])(const Subject *) = {
-                lint_fstab, lint_windows, lint_driver, lint_regretted, lint_discard, lint_kernel,
+                lint_fstab,     lint_windows, lint_driver, lint_check,
+                lint_regretted, lint_discard, lint_kernel,
         };
         int r = lint_nesting(&s, others, n_others);
 

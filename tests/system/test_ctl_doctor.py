@@ -58,6 +58,21 @@ def test_findings(distro, tmp):
     assert finding.startswith("has 2 problems") and "/etc/wslbare.d/wrong.conf:" in finding, finding
 
 
+def test_programs(distro, tmp):
+    """What mounts and what checks the volumes' types."""
+    uuid = make_image("ext4", tmp / "image")
+    configure(distro, {"plain": conf(uuid, "/mnt/plain"),
+                       "strange": conf(None, "/mnt/strange", {"Label": "strange", "Type": "nosuchfs"})})
+    LoopDisk(tmp / "image")
+    wait_mounted(distro, "/mnt/plain")
+    assert [row[:2] for row in findings(distro, "bad")] == [("programs", "nothing mounts nosuchfs, which strange is")]
+    distro.run("mv /usr/sbin/fsck.ext4 /usr/sbin/away")
+    defer(lambda: distro.run("mv /usr/sbin/away /usr/sbin/fsck.ext4"))
+    (subject, finding, cure), = findings(distro, "odd")
+    assert subject == "programs" and finding == "fsck.ext4, to check plain, is not there", finding
+    assert cure == "install e2fsprogs, or write Check=never into /etc/wslbare.d/plain.conf", cure
+
+
 def test_no_service(distro):
     configure(distro, {})
     distro.systemctl("stop", "wslbared")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "lint.h"
@@ -13,12 +14,13 @@
 /* A system in which all that is to be warned of can be found. */
 static const char *make_system(void)
 {
+        static const char *const programs[] = { "usr/sbin/mount.ntfs", "usr/sbin/fsck.ext4" };
         const char *root = test_directory();
         struct utsname name;
         char path[256];
 
         ASSERT_OK(uname(&name));
-        test_write(root, "proc/filesystems", "nodev\ttmpfs\n\text4\n");
+        test_write(root, "proc/filesystems", "nodev\ttmpfs\n\text4\n\tvfat\n");
         test_write(root, "proc/self/mountinfo",
                    "20 1 8:1 / / rw - ext4 /dev/sda rw\n"
                    "21 20 0:40 / /mnt/c rw - 9p C:\\134 rw\n"
@@ -30,6 +32,11 @@ static const char *make_system(void)
                    "/dev/sdz1 /mnt/taken ext4 defaults 0 2\n");
         test_write(root, "etc/systemd/system/timers.target.wants/fstrim.timer", "");
         test_write(root, "usr/sbin/mount.ntfs", "");
+        test_write(root, "usr/sbin/fsck.ext4", "");
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+                (void)snprintf(path, sizeof(path), "%s/%s", root, programs[i]);
+                ASSERT_OK(chmod(path, 0755));
+        }
         (void)snprintf(path, sizeof(path), "lib/modules/%s/modules.dep", name.release);
         test_write(root, path, "kernel/fs/btrfs/btrfs.ko.xz: kernel/lib/raid6.ko\n");
         (void)snprintf(path, sizeof(path), "lib/modules/%s/modules.builtin", name.release);
@@ -95,6 +102,12 @@ static void test_rows(void)
                 { "a module", "[Match]\nLabel=x\nType=btrfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
                 { "built in", "[Match]\nLabel=x\nType=xfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
                 { "a helper", "[Match]\nLabel=x\nType=ntfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
+                { "no check program", "[Match]\nLabel=x\nType=vfat\n[Mount]\nWhere=/mnt/x\n", 3,
+                  "no fsck.vfat; install dosfstools" },
+                { "one is not wanted",
+                  "[Match]\nLabel=x\nType=vfat\n[Mount]\nWhere=/mnt/x\nCheck=never\n", 0, NULL },
+                { "one that does nothing",
+                  "[Match]\nLabel=x\nType=xfs\n[Mount]\nWhere=/mnt/x\nCheck=always\n", 0, NULL },
                 { "gone", "[Match]\nLabel=x\nType=xfs\n[Mount]\nWhere=/mnt/x\nOptions=nobarrier\n",
                   6, "'nobarrier' is gone from xfs" },
                 { "dangerous",
