@@ -185,7 +185,8 @@ static const char *fstab_meets(const struct mntent *m, const VolumeConfig *v)
         };
 
         for (size_t i = 0; i < ELEMENTSOF(tags); i++) {
-                const char *value = *(char *const *)((const char *)&v->match + tags[i].offset);
+                const char *value =
+                        *(char *const *)(const void *)((const char *)&v->match + tags[i].offset);
                 const char *rest = m->mnt_fsname + strlen(tags[i].prefix);
 
                 if (!value || !startswith(m->mnt_fsname, tags[i].prefix))
