@@ -14,6 +14,7 @@ from pathlib import Path
 
 import machine
 
+LOOP_CLR_FD = 0x4C01
 LOOP_CONFIGURE = 0x4C0A
 LOOP_CTL_GET_FREE = 0x4C82
 LO_FLAGS_READ_ONLY = 1
@@ -282,6 +283,32 @@ class LoopDisk:
     def close(self):
         self.detach()
         machine.undefer(self.close)
+
+
+class PlainLoop:
+    """A loop device that stays when nobody has it open any more, as losetup makes it."""
+
+    def __init__(self, image):
+        self.image = image
+        self.node = self.attach()
+        machine.use_loop(int(self.node.removeprefix("/dev/loop")))
+        machine.defer(self.release)
+
+    def attach(self):
+        return subprocess.run(["losetup", "-f", "--show", self.image], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.strip()
+
+    def attached(self):
+        file = Path(f"/sys/block/{self.node.removeprefix('/dev/')}/loop/backing_file")
+        try:
+            return file.read_text().rstrip("\n") == str(self.image)
+        except OSError:
+            return False
+
+    def release(self):
+        if self.attached():
+            with open(self.node, "rb") as f:
+                fcntl.ioctl(f, LOOP_CLR_FD)
 
 
 class HangingDisk(LoopDisk):

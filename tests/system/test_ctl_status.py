@@ -177,7 +177,8 @@ def test_color(distro, tmp):
 
 def watching(distro, command):
     """What one that watches has printed so far."""
-    distro.run(["systemd-run", "-q", "--unit=watching", "--property=StandardOutput=truncate:/tmp/watched", *command])
+    distro.run(["systemd-run", "-q", "--unit=watching", "--property=StandardOutput=truncate:/tmp/watched",
+                "--property=StandardError=journal", *command])
     defer(lambda: distro.shell("systemctl stop watching; systemctl reset-failed watching", check=False))
     return distro.path("/tmp/watched").read_text
 

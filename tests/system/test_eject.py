@@ -1,44 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Eject: when it is answered, Windows may take the disk; a disk that is needed is kept."""
 
-import fcntl
 import subprocess
-from pathlib import Path
 
-import machine
 from bus import DBUS_ERROR, ERROR, connect, refusal
-from disks import LoopDisk, make_disk, make_image
+from disks import LoopDisk, PlainLoop, make_disk, make_image
 from machine import defer, wait_until
 from volumes import (conf, configure, is_free, mounts, restart, said, state, wait_free, wait_mounted, wait_state)
 
 DISTRO = {"enable": ["wslbared.service"]}
-LOOP_CLR_FD = 0x4C01
-
-
-class PlainLoop:
-    """A loop device that stays when nobody has it open any more, as losetup makes it."""
-
-    def __init__(self, image):
-        self.image = image
-        self.node = self.attach()
-        machine.use_loop(int(self.node.removeprefix("/dev/loop")))
-        defer(self.release)
-
-    def attach(self):
-        return subprocess.run(["losetup", "-f", "--show", self.image], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout.strip()
-
-    def attached(self):
-        file = Path(f"/sys/block/{self.node.removeprefix('/dev/')}/loop/backing_file")
-        try:
-            return file.read_text().rstrip("\n") == str(self.image)
-        except OSError:
-            return False
-
-    def release(self):
-        if self.attached():
-            with open(self.node, "rb") as f:
-                fcntl.ioctl(f, LOOP_CLR_FD)
 
 
 def make(distro, tmp, name, fstype="ext4", **mount):
