@@ -153,7 +153,8 @@ static int check_unchanged(int fd, const ConfigFile *f, ConfigProblems *problems
 int config_file_read(int dir_fd, const char *dir, const char *name, uid_t owner,
                      ConfigProblems *problems, ConfigFile *ret)
 {
-        _cleanup_(config_file_done) ConfigFile f = { .path = text_format("%s/%s", dir, name) };
+        _cleanup_(config_file_done)
+                ConfigFile f = { .path = text_format("%s/%s", streq(dir, "/") ? "" : dir, name) };
         _cleanup_close_ int fd = -1;
         struct stat st;
         int r;
