@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <mntent.h>
 #include <stdio.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "environment.h"
+#include "fstab.h"
 #include "macro.h"
 #include "parse.h"
 #include "shared.h"
@@ -167,74 +166,23 @@ static int examine_propagation(const Environment *e, Findings *f)
                             : "/ is private, as WSL leaves it; wslbared shares what it mounts on");
 }
 
-/* fstab. */
-
-/* Whether an entry of fstab means what V does; says by what. */
-static const char *fstab_meets(const struct mntent *m, const VolumeConfig *v)
+static int on_fstab(const FstabEntry *e, const VolumeConfig *v, void *userdata)
 {
-        static const struct {
-                const char *prefix;
-                size_t offset;
-        } tags[] = {
-                { "UUID=", offsetof(Match, uuid) },
-                { "LABEL=", offsetof(Match, label) },
-                { "PARTUUID=", offsetof(Match, part_uuid) },
-                { "PARTLABEL=", offsetof(Match, part_label) },
-                { "/dev/disk/by-uuid/", offsetof(Match, uuid) },
-                { "/dev/disk/by-partuuid/", offsetof(Match, part_uuid) },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(tags); i++) {
-                const char *value =
-                        *(char *const *)(const void *)((const char *)&v->match + tags[i].offset);
-                const char *rest = m->mnt_fsname + strlen(tags[i].prefix);
-
-                if (!value || !startswith(m->mnt_fsname, tags[i].prefix))
-                        continue;
-                rest += *rest == '"';
-                if (strncasecmp(rest, value, strlen(value)) == 0 &&
-                    (rest[strlen(value)] == '\0' || rest[strlen(value)] == '"'))
-                        return "the filesystem";
-        }
-        return v->where && streq(m->mnt_dir, v->where) ? "the mount point" : NULL;
-}
-
-static int examine_fstab_entry(const Environment *e, const struct mntent *m, Findings *f)
-{
-        int r = 0;
-
-        if (hasmntopt(m, "noauto"))
-                return 0;
-        for (size_t i = 0; r >= 0 && i < e->config->n_volumes; i++) {
-                const VolumeConfig *v = e->config->volumes[i];
-                const char *what = fstab_meets(m, v);
-
-                if (what)
-                        r = findings_add(f, "fstab", HEALTH_ODD,
-                                         text_format("mounts %s of '%s' too: %s on %s", what,
-                                                     v->name, m->mnt_fsname, m->mnt_dir),
-                                         text_format("take that line out of /etc/fstab, or give it "
-                                                     "the option noauto"));
-        }
-        return r;
+        return findings_add(userdata, "fstab", HEALTH_ODD,
+                            text_format("mounts %s of '%s' too: %s on %s",
+                                        e->key ? "the filesystem" : "the mount point", v->name,
+                                        e->line->mnt_fsname, e->line->mnt_dir),
+                            strdup("take that line out of /etc/fstab, or give it the option "
+                                   "noauto"));
 }
 
 static int examine_fstab(const Environment *e, Findings *f)
 {
-        _cleanup_free_ char *path = text_format("%s/etc/fstab", e->root);
         size_t n = f->n_items;
-        struct mntent m;
-        char buffer[4096];
-        FILE *file;
         int r = 0;
 
-        if (!path)
-                return -ENOMEM;
-        file = setmntent(path, "re");
-        while (r >= 0 && file && getmntent_r(file, &m, buffer, sizeof(buffer)))
-                r = examine_fstab_entry(e, &m, f);
-        if (file)
-                (void)endmntent(file);
+        for (size_t i = 0; r >= 0 && i < e->config->n_volumes; i++)
+                r = fstab_find(e->root, e->config->volumes[i], on_fstab, f);
         return r < 0 || f->n_items > n ? r : good(f, "fstab", "names no volume");
 }
 

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdio.h>
 
 #include "advice.h"
+#include "fstab.h"
 #include "lint.h"
 #include "macro.h"
 #include "mount.h"
@@ -154,45 +154,20 @@ static int lint_kernel(const Subject *s)
 
 /* Who else would mount it. */
 
-static bool same_device(const VolumeConfig *c, const char *source)
+static int on_fstab(const FstabEntry *e, const VolumeConfig *v, void *userdata)
 {
-        static const char *const tags[] = { "UUID=", "/dev/disk/by-uuid/",
-                                            "PARTUUID=", "/dev/disk/by-partuuid/" };
+        const Subject *s = userdata;
 
-        for (size_t i = 0; i < ELEMENTSOF(tags); i++) {
-                const char *wanted = i < 2 ? c->match.uuid : c->match.part_uuid;
-
-                if (wanted && startswith(source, tags[i]) &&
-                    strcasecmp(source + strlen(tags[i]), wanted) == 0)
-                        return true;
-        }
-        return c->match.label && startswith(source, "LABEL=") &&
-               streq(source + strlen("LABEL="), c->match.label);
+        if (e->key)
+                return warn(s, "Match", e->key, "/etc/fstab mounts it too, on %s; remove it there",
+                            e->line->mnt_dir);
+        return warn(s, "Mount", "Where", "/etc/fstab mounts %s there; remove one of the two",
+                    e->line->mnt_fsname);
 }
 
 static int lint_fstab(const Subject *s)
 {
-        _cleanup_free_ char *path = text_format("%s/etc/fstab", s->lint->root);
-        const VolumeConfig *c = s->config;
-        struct mntent *e;
-        FILE *f;
-        int r = 0;
-
-        if (!path)
-                return -ENOMEM;
-        f = setmntent(path, "re");
-        while (f && r >= 0 && (e = getmntent(f))) {
-                if (same_device(c, e->mnt_fsname))
-                        r = warn(s, "Match", c->match.uuid ? "UUID" : "Label",
-                                 "/etc/fstab mounts it too, on %s; remove it there", e->mnt_dir);
-                else if (c->where && streq(e->mnt_dir, c->where))
-                        r = warn(s, "Mount", "Where",
-                                 "/etc/fstab mounts %s there; remove one of the two",
-                                 e->mnt_fsname);
-        }
-        if (f)
-                (void)endmntent(f);
-        return r;
+        return fstab_find(s->lint->root, s->config, on_fstab, (void *)s);
 }
 
 /* The mount point. */
