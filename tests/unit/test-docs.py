@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the code has, its man pages and completions have too (TAP)."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPLETIONS = ("bash/wslbarectl", "zsh/_wslbarectl", "fish/wslbarectl.fish")
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def page(name):
+    """The text of a man page, without its markup."""
+    text = read(f"conf/man/{name}").replace("\\-", "-").replace('"', " ")
+    return re.sub(r"\\f[BIRP]|^\.[A-Z]+ ", " ", text, flags=re.M)
+
+
+def words(text):
+    return set(re.findall(r"[\w=-]+", text))
+
+
+def table(path, name):
+    """The initializer of a table in the code."""
+    return re.search(rf"\b{name}\[\w*\] = \{{(.*?)\n\}};", read(path), re.S).group(1)
+
+
+def verbs():
+    return re.findall(r'\{ "(\w+)", ', table("daemon/ctl/main.c", "verbs"))
+
+
+def long_options():
+    """Of all verbs."""
+    found = {"version"}
+    for path in (ROOT / "daemon/ctl").glob("*.[ch]"):
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r'\{\s*\\?\s*"([a-z-]+)", (?:no|required)_argument', text))
+    return found
+
+
+def interface(kind):
+    """Names of methods, or properties, of both interfaces."""
+    for name in ("Manager", "Volume"):
+        for element in ElementTree.parse(ROOT / f"conf/org.wslbare1.{name}.xml").iter(kind):
+            yield element.get("name")
+
+
+def lacks(wanted, text, what):
+    wanted = sorted(wanted)
+    if len(wanted) < 2:
+        yield f"only {wanted} were found in the code"
+    there = words(text)
+    for name in wanted:
+        if name not in there:
+            yield f"{what} does not have {name}"
+
+
+def check_verbs():
+    yield from lacks(verbs(), page("wslbarectl.1"), "wslbarectl.1")
+    for name in COMPLETIONS:
+        yield from lacks(verbs(), read(f"conf/completion/{name}"), name)
+
+
+def check_options():
+    text = page("wslbarectl.1")
+    yield from lacks({f"--{name}" for name in long_options()}, text.replace("=", " "), "wslbarectl.1")
+    for name in COMPLETIONS:
+        yield from lacks(long_options(), re.sub(r"--|=", " ", read(f"conf/completion/{name}")), name)
+
+
+def check_keys():
+    keys = re.findall(r'\{ "(?:Match|Mount)", "(\w+)", parse_', read("lib/config-keys.c"))
+    yield from lacks({f"{key}=" for key in keys}, page("wslbare.d.5"), "wslbare.d.5")
+
+
+def check_states():
+    states = re.findall(r'\[VOLUME_\w+\] = "(\w+)"', read("lib/plan.c"))
+    yield from lacks(states, page("wslbared.8"), "wslbared.8")
+
+
+def check_steps():
+    steps = re.findall(r'\[STEP_\w+\] = "(\w+)"', read("lib/plan.c"))
+    yield from lacks(steps, page("org.wslbare1.5"), "org.wslbare1.5")
+
+
+def check_bus():
+    for kind in ("method", "property"):
+        yield from lacks(interface(kind), page("org.wslbare1.5"), "org.wslbare1.5")
+
+
+def check_mandoc():
+    pages = sorted((ROOT / "conf/man").iterdir())
+    done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    yield from done.stdout.splitlines()
+
+
+def main():
+    cases = {
+        "verbs": check_verbs,
+        "options": check_options,
+        "keys": check_keys,
+        "states": check_states,
+        "steps": check_steps,
+        "bus": check_bus,
+        "mandoc": check_mandoc,
+    }
+    print(f"1..{len(cases)}")
+    failed = False
+    for i, (name, check) in enumerate(cases.items(), 1):
+        if name == "mandoc" and not shutil.which("mandoc"):
+            print(f"ok {i} - {name} # SKIP mandoc is not installed")
+            continue
+        faults = list(check())
+        failed |= bool(faults)
+        for fault in faults:
+            print(f"# {fault}")
+        print(f"{'not ok' if faults else 'ok'} {i} - {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
