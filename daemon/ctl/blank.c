@@ -9,6 +9,15 @@
 #define EDGE (1024 * 1024) /* bytes at either end */
 #define BLOCK 65536
 
+bool blank_is_possible(const Device *d)
+{
+        if (d->type || d->content == DEVICE_CONTENT_FILESYSTEM ||
+            d->content == DEVICE_CONTENT_OTHER)
+                return false;
+        /* udev says of a whole disk that there is nothing only when it has a partition table. */
+        return d->is_partition || d->content == DEVICE_CONTENT_UNKNOWN;
+}
+
 static bool is_zero(const char *data, size_t size)
 {
         return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);

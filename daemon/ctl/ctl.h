@@ -19,6 +19,7 @@ enum {
 int ctl_status_of(int r);
 
 int ctl_act(int argc, char *argv[]);
+int ctl_adopt(int argc, char *argv[]);
 int ctl_bench(int argc, char *argv[]);
 int ctl_devices(int argc, char *argv[]);
 int ctl_doctor(int argc, char *argv[]);

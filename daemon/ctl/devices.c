@@ -94,21 +94,11 @@ static const ClientVolume *find_mounted(const List *l, const Device *d)
         return NULL;
 }
 
-/* Whether what udev knows of D would be the same if nothing were on it. */
-static bool may_be_blank(const Device *d)
-{
-        if (d->type || d->content == DEVICE_CONTENT_FILESYSTEM ||
-            d->content == DEVICE_CONTENT_OTHER)
-                return false;
-        /* udev says of a whole disk that there is nothing only when it has a partition table. */
-        return d->is_partition || d->content == DEVICE_CONTENT_UNKNOWN;
-}
-
 static int describe_unused(const Device *d, Finding *f)
 {
         Blank blank = { .node = d->node };
 
-        if (!may_be_blank(d)) {
+        if (!blank_is_possible(d)) {
                 if (!d->is_partition && d->content == DEVICE_CONTENT_NONE)
                         f->use = strdup("has a partition table");
                 return 0;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Completion of wslbarectl(1) for fish.
 
-set -l verbs status list devices mount unmount umount eject reload rescan verify doctor bench wait
+set -l verbs status list devices mount unmount umount eject reload rescan adopt verify doctor bench wait
 set -l before "not __fish_seen_subcommand_from $verbs"
 
 function __wslbarectl_volumes
@@ -24,6 +24,7 @@ complete -c wslbarectl -n $before -a 'unmount umount' -d 'Unmount volumes'
 complete -c wslbarectl -n $before -a eject -d 'Unmount volumes, and let go of their disks'
 complete -c wslbarectl -n $before -a reload -d 'Load the configuration again'
 complete -c wslbarectl -n $before -a rescan -d 'Look at all devices again'
+complete -c wslbarectl -n $before -a adopt -d 'Write a configuration file for what is on a device'
 complete -c wslbarectl -n $before -a verify -d 'Say what is wrong with configuration files'
 complete -c wslbarectl -n $before -a doctor -d 'Examine the system, and say what must be mended'
 complete -c wslbarectl -n $before -a bench -d 'Measure volumes beside the root filesystem'
@@ -39,6 +40,8 @@ complete -c wslbarectl -n '__fish_seen_subcommand_from status' -s n -l lines -x 
 complete -c wslbarectl -n '__fish_seen_subcommand_from devices' -s a -l all -d 'RAM disks too'
 complete -c wslbarectl -n '__fish_seen_subcommand_from mount unmount umount eject' -l no-block -d 'Do not wait until it is done'
 complete -c wslbarectl -n '__fish_seen_subcommand_from unmount umount' -s l -l lazy -d 'Although somebody uses it'
+complete -c wslbarectl -n '__fish_seen_subcommand_from adopt' -l name -x -d 'Of the volume'
+complete -c wslbarectl -n '__fish_seen_subcommand_from adopt' -s n -l dry-run -d 'Only show the file'
 complete -c wslbarectl -n '__fish_seen_subcommand_from bench' -l size -x -d 'Of the file that is written'
 complete -c wslbarectl -n '__fish_seen_subcommand_from bench' -l time -x -d 'Of each measurement'
 complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'Give up after'
@@ -46,5 +49,5 @@ complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -l any -d 'One of t
 complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -s q -l quiet -d 'Do not say what is waited for'
 
 complete -c wslbarectl -n '__fish_seen_subcommand_from status list mount unmount umount eject wait' -a '(__wslbarectl_volumes)'
-complete -c wslbarectl -n '__fish_seen_subcommand_from devices' -a '(__wslbarectl_devices)'
+complete -c wslbarectl -n '__fish_seen_subcommand_from devices adopt' -a '(__wslbarectl_devices)'
 complete -c wslbarectl -n '__fish_seen_subcommand_from verify bench' -F

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "adoption.h"
+#include "advice.h"
+#include "blank.h"
+#include "client.h"
+#include "config.h"
+#include "ctl.h"
+#include "macro.h"
+#include "parse.h"
+#include "text.h"
+#include "usage.h"
+
+#define DIRECTORY "/etc/wslbare.d"
+
+typedef struct Adopt {
+        const char *device; /* as it was given */
+        const char *where;  /* NULL: below /mnt, by its name */
+        const char *name;   /* NULL: by its label */
+        bool dry_run;
+        Client client;
+        ClientDevice *devices;
+        size_t n_devices;
+        ClientState state;
+} Adopt;
+
+static int refuse(const char *node, int status, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+static int refuse(const char *node, int status, const char *format, ...)
+{
+        va_list ap;
+
+        fprintf(stderr, "wslbarectl: %s ", node);
+        va_start(ap, format);
+        vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        return status;
+}
+
+/* A link, as those below /dev/disk, is as good as what it leads to. */
+static const ClientDevice *find_device(const Adopt *a)
+{
+        _cleanup_free_ char *node = realpath(a->device, NULL);
+
+        for (size_t i = 0; i < a->n_devices; i++)
+                if (streq(a->devices[i].device.node, node ? node : a->device))
+                        return &a->devices[i];
+        return NULL;
+}
+
+static int advise_blank(const char *node)
+{
+        printf("%s is blank, and was left so. To make a filesystem on it, one of\n\n"
+               "    mkfs.ext4 -L data %s\n"
+               "    mkfs.ext4 -O ^has_journal -L data %s\n\n"
+               "The second one has no journal and is faster to write to; when WSL ends while it "
+               "is\n"
+               "written, all of it has to be checked before it is mounted again, and what was\n"
+               "written last may be lost. Then `wslbarectl adopt %s`.\n",
+               node, node, node, node);
+        return CTL_FAILED;
+}
+
+static int refuse_content(const Device *d)
+{
+        Blank blank = { .node = d->node };
+        _cleanup_free_ char *advice = NULL;
+
+        if (blank_is_possible(d)) {
+                blank_look(&blank, 1);
+                if (blank.is_known && blank.is_blank)
+                        return advise_blank(d->node);
+        }
+        if (d->content == DEVICE_CONTENT_NONE && !d->is_partition && d->disk_guid)
+                return refuse(d->node, CTL_FAILED,
+                              "has a partition table: adopt one of its partitions, which "
+                              "`wslbarectl devices` shows");
+        (void)advice_on_device(d, &advice);
+        return refuse(d->node, CTL_FAILED, "holds no filesystem to be mounted: %s",
+                      advice ? advice : "nothing that is known is on it");
+}
+
+/* CTL_OK: nothing speaks against it. */
+static int check(const ClientDevice *device)
+{
+        const Device *d = &device->device;
+        _cleanup_(usage_freep) Usage *usage = NULL;
+        _cleanup_free_ char *use = NULL;
+        bool is_wsl = false;
+        int r = usage_new("", &usage);
+
+        if (r >= 0)
+                r = usage_describe(usage, d, &use, &is_wsl);
+        if (r < 0)
+                return CTL_FAILED;
+        if (is_wsl)
+                return refuse(d->node, CTL_FAILED, "belongs to WSL itself: %s", use);
+        if (device->volumes && *device->volumes)
+                return refuse(d->node, CTL_VOLUME, "is what volume '%s' means already",
+                              *device->volumes);
+        if (d->content != DEVICE_CONTENT_FILESYSTEM || !d->type)
+                return refuse_content(d);
+        if (!d->uuid && !d->part_uuid)
+                return refuse(
+                        d->node, CTL_FAILED,
+                        "has no UUID to be known by; tune2fs -U, or its like for %s, gives it "
+                        "one",
+                        d->type);
+        return CTL_OK;
+}
+
+static int write_file(const Adopt *a, const char *name, const char *text)
+{
+        int r;
+
+        for (size_t i = 0; i < a->state.n_volumes; i++)
+                if (streq(a->state.volumes[i].name, name)) {
+                        fprintf(stderr,
+                                "wslbarectl: there is a volume '%s' already, by %s; give another "
+                                "--name=\n",
+                                name, a->state.volumes[i].config_path);
+                        return CTL_VOLUME;
+                }
+        r = adoption_write(DIRECTORY, name, text);
+        if (r >= 0)
+                return CTL_OK;
+        fprintf(stderr, "wslbarectl: %s/%s.conf cannot be written: %s%s\n", DIRECTORY, name,
+                strerror(-r),
+                r == -EEXIST                  ? "; give another --name="
+                : r == -EACCES || r == -EPERM ? "; use sudo"
+                                              : "");
+        return ctl_status_of(r == -EEXIST ? -EIO : r);
+}
+
+static int adopt_device(Adopt *a, const ClientDevice *device)
+{
+        _cleanup_free_ char *chosen = NULL, *below = NULL, *text = NULL;
+        const char *name = a->name, *where = a->where;
+        int status = check(device);
+
+        if (status != CTL_OK)
+                return status;
+        if (!name)
+                name = chosen = adoption_name(&device->device);
+        if (name && !where)
+                where = below = text_format("/mnt/%s", name);
+        if (where)
+                text = adoption_text(&device->device, where);
+        if (!text)
+                return CTL_FAILED;
+        if (!a->dry_run) {
+                status = write_file(a, name, text);
+                if (status != CTL_OK)
+                        return status;
+        }
+        printf("# %s/%s.conf\n%s", DIRECTORY, name, text);
+        if (a->dry_run)
+                return CTL_OK;
+        fflush(stdout);
+        return ctl_status_of(client_call_manager(&a->client, "reload", "Reload"));
+}
+
+static int adopt(Adopt *a)
+{
+        const ClientDevice *device;
+        int r = client_open(&a->client);
+
+        if (r < 0)
+                return CTL_FAILED;
+        r = client_get_state(&a->client, &a->state);
+        if (r >= 0)
+                r = client_list_devices(&a->client, &a->devices, &a->n_devices);
+        if (r < 0)
+                return ctl_status_of(r);
+        device = find_device(a);
+        if (!device)
+                return refuse(a->device, CTL_FAILED,
+                              "is no block device that wslbared sees; `wslbarectl devices` lists "
+                              "them");
+        return adopt_device(a, device);
+}
+
+static int print_help(void)
+{
+        puts("wslbarectl adopt [OPTIONS…] DEVICE [WHERE]\n\n"
+             "Writes a configuration file for the filesystem on DEVICE, to be mounted on WHERE, "
+             "shows\n"
+             "it, and loads it. Overwrites nothing. Of a blank disk, says how to make a filesystem "
+             "on\n"
+             "it, and does nothing.\n\n"
+             "  -h --help       Show this help\n"
+             "     --name=NAME  Of the volume; by default from the filesystem's label\n"
+             "  -n --dry-run    Only show the file\n");
+        return CTL_OK;
+}
+
+/* CTL_OK: they make sense. */
+static int check_words(Adopt *a, int argc, char *argv[])
+{
+        if (argc < 1 || argc > 2) {
+                fputs("wslbarectl: adopt needs a device, and may have a mount point; see --help\n",
+                      stderr);
+                return CTL_USAGE;
+        }
+        a->device = argv[0];
+        a->where = argc > 1 ? argv[1] : NULL;
+        if (a->name && !client_check_names((char *const *)&a->name, 1))
+                return CTL_USAGE;
+        if (a->where && !path_is_normalized(a->where)) {
+                fprintf(stderr, "wslbarectl: %s is not a mount point; /mnt/data would be one\n",
+                        a->where);
+                return CTL_USAGE;
+        }
+        return CTL_OK;
+}
+
+int ctl_adopt(int argc, char *argv[])
+{
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "name", required_argument, NULL, 'N' },
+                { "dry-run", no_argument, NULL, 'n' },
+                { 0 },
+        };
+        Adopt a = { 0 };
+        int c, status;
+
+        optind = 0; /* the verb's own arguments: getopt begins anew */
+        while ((c = getopt_long(argc, argv, "hn", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        return print_help();
+                case 'N':
+                        a.name = optarg;
+                        break;
+                case 'n':
+                        a.dry_run = true;
+                        break;
+                default:
+                        return CTL_USAGE;
+                }
+        status = check_words(&a, argc - optind, argv + optind);
+        if (status == CTL_OK)
+                status = adopt(&a);
+        client_devices_free(a.devices, a.n_devices);
+        client_state_done(&a.state);
+        client_close(&a.client);
+        return status;
+}

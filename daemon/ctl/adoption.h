@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "device.h"
+
+/* A configuration file for a device that is there. */
+
+/* What a volume on D may be called, from its label, else its type and identity. To be freed; NULL
+ * when out of memory. */
+char *adoption_name(const Device *d);
+
+/* The file's text, for a D with a filesystem that has a UUID or lies on a partition that has one;
+ * what else tells the disk from others stands there as comments. To be freed; NULL when out of
+ * memory. */
+char *adoption_text(const Device *d, const char *where);
+
+/* Writes TEXT to DIRECTORY/NAME.conf, whole or not at all. 0; -EEXIST there is one; -errno. */
+int adoption_write(const char *directory, const char *name, const char *text);
