@@ -23,7 +23,7 @@ def attach(distro, path):
 
 
 def adopted(distro, name):
-    defer(lambda: distro.shell(f"rm -f {conf_path(name)}; umount /mnt/{name}; true"))
+    defer(lambda: distro.shell(f"rm -f {conf_path(name)}; umount /mnt/{name}", check=False))
     return distro.path(conf_path(name))
 
 

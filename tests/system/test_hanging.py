@@ -192,7 +192,7 @@ def test_looks_without_udevd(tmp):
             hanging.trigger()
         assert state(distro, "looked") == "absent"
         # What piled up would stay, as the disk hangs.
-        wait_until(lambda: len(processes(distro, UNITS[1])) <= AT_WORK, what=f"no more than {AT_WORK} processes")
+        wait_until(lambda: len(processes(distro, UNITS[1])) <= AT_WORK, 60, f"no more than {AT_WORK} processes")
         hanging.resume()
         wait_mounted(distro, "/mnt/looked", timeout=15)
         wait_tidy(distro)
