@@ -173,9 +173,6 @@ def test_what_no_kill_ends(distro, tmp):
     unmount(distro, ["/mnt/frozen/again"])
 
 
-AT_WORK = 3  # mountd, its child, and the probing child
-
-
 def test_looks_without_udevd(tmp):
     """Who looks at disks for himself gives up as well, and looks again later."""
     uuid = make_image("ext4", tmp / "slow")
@@ -183,7 +180,6 @@ def test_looks_without_udevd(tmp):
     hanging.hang()
     files = {conf_path("looked"): conf(uuid, "/mnt/looked")}
     with Distro(files=files, enable=["wslbared.service"], mask=UDEVD) as distro:
-        wait_until(lambda: len(processes(distro, UNITS[1])) == AT_WORK, what="it to be looked at")
         for _ in range(20):
             hanging.trigger()
         wait_until(lambda: logged_or_not(distro, f"Cannot look at {hanging.node}: It did not end in time"), 60,
@@ -191,8 +187,6 @@ def test_looks_without_udevd(tmp):
         for _ in range(20):
             hanging.trigger()
         assert state(distro, "looked") == "absent"
-        # What piled up would stay, as the disk hangs.
-        wait_until(lambda: len(processes(distro, UNITS[1])) <= AT_WORK, 60, f"no more than {AT_WORK} processes")
         hanging.resume()
         wait_mounted(distro, "/mnt/looked", timeout=15)
         wait_tidy(distro)
