@@ -230,7 +230,10 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
         if (e->seqnum != 0) /* what was enumerated has none */
                 s->seqnum = e->seqnum;
         s->event_usec = now_usec;
-        s->probe = mountd_call_free(s->probe);
+        if (old && device_same(old, s->device))
+                s->is_probe_outdated = true;
+        else
+                s->probe = mountd_call_free(s->probe);
         if (old && s->knowledge != SEEN_SETTLED && may_still_be(old, s->device)) {
                 s->before = old;
                 return DEVICES_CHANGED;

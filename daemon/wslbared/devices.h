@@ -30,10 +30,11 @@ typedef struct Seen {
                            */
         uint64_t event_usec; /* when it came, CLOCK_MONOTONIC */
         SeenKnowledge knowledge;
-        bool missing; /* not found yet by the enumeration that is at work */
-        MountdCall *probe;
-        uint64_t probe_usec; /* not to be probed before, CLOCK_MONOTONIC */
-        void *manager;       /* for the probe's callback */
+        bool missing;           /* not found yet by the enumeration that is at work */
+        MountdCall *probe;      /* at work, however often events come meanwhile */
+        bool is_probe_outdated; /* an event came since it was begun */
+        uint64_t probe_usec;    /* not to be probed before, CLOCK_MONOTONIC */
+        void *manager;          /* for the probe's callback */
 } Seen;
 
 int devices_new(Devices **ret);

@@ -338,14 +338,29 @@ static void on_probed(MountdResult *r, void *userdata)
 
         mark_for(m, s->device); /* also who hoped that it would be theirs */
         s->probe = mountd_call_free(s->probe);
-        s->knowledge = r->lost || later ? SEEN_UNKNOWN : SEEN_SETTLED;
         s->probe_usec = later ? manager_now(m) + PROBE_AGAIN_USEC : 0;
+        if (s->knowledge != SEEN_PROBING)
+                return; /* udev told meanwhile, or will */
+        s->knowledge = r->lost || later || s->is_probe_outdated ? SEEN_UNKNOWN : SEEN_SETTLED;
         if (r->error && !r->lost && first)
                 log_full(LOG_INFO, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
                          r->message);
+        if (s->knowledge != SEEN_SETTLED)
+                return;
         if (!r->error && devices_set_content(m->devices, s, r) < 0)
                 log_oom();
         mark_for(m, s->device);
+}
+
+/* One probe of a device at a time: it may hang. */
+static int begin_probe(Manager *m, Seen *s)
+{
+        if (s->probe)
+                return 0;
+        s->manager = m;
+        s->is_probe_outdated = false;
+        return mountd_client_probe(m->mountd, s->device->devnum, s->device->diskseq, on_probed, s,
+                                   &s->probe);
 }
 
 static void probe_unknown(Manager *m)
@@ -360,9 +375,7 @@ static void probe_unknown(Manager *m)
                         look_later(m, s->probe_usec - manager_now(m));
                         continue;
                 }
-                s->manager = m;
-                if (mountd_client_probe(m->mountd, d->devnum, d->diskseq, on_probed, s,
-                                        &s->probe) >= 0)
+                if (begin_probe(m, s) >= 0)
                         s->knowledge = SEEN_PROBING;
         }
 }

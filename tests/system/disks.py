@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Disks made of images: filesystems, partition tables, loop devices, and a disk that hangs."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -358,6 +359,14 @@ class HangingDisk(LoopDisk):
     def resume(self):
         machine.undefer(self.resume)
         self._server.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def resumed(self):
+        """It answers at the end, in any case: nothing that waits for it ends before."""
+        try:
+            yield
+        finally:
+            self.resume()
 
     def close(self):
         self.resume()

@@ -303,6 +303,51 @@ static void test_settled_while_probing(void)
         ASSERT_CALLS(s, 1, 1, 0, 0);
 }
 
+/* However many events come while a disk hangs, one probe of it is at work, and one follows. */
+static void test_one_probe_at_a_time(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        for (unsigned i = 0; i < 8; i++) {
+                scene_plug(s, 1, 7, NULL);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "probing");
+        }
+        ASSERT_CALLS(s, 1, 0, 0, 0);
+        /* What it finds was there before the latest event, and is not it any more. */
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_B);
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "probing");
+        ASSERT_CALLS(s, 2, 0, 0, 0);
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 2, 1, 0, 0);
+}
+
+/* Another disk under the same number does not wait for the one that was there. */
+static void test_another_disk_while_probing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_PROBE, held);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, NULL);
+        scene_settle(s);
+        fake_mountd_set_content(s->mountd, FAKE_DEVNUM(1), "ext4", UUID_A);
+        scene_plug(s, 1, 8, NULL);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 2, 1, 0, 0);
+}
+
 /* Two that fit are looked at again, one of them quickly: both are what they were until then. */
 static void test_two_are_probed_again(void)
 {
@@ -955,17 +1000,17 @@ TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events
           TEST(others_devices_are_left_alone), TEST(scan), TEST(scan_of_what_was_probed),
           TEST(scan_while_at_work), TEST(unknown_content_is_probed),
           TEST(probe_finds_something_else), TEST(probe_is_put_off), TEST(probe_fails),
-          TEST(settled_while_probing), TEST(two_are_probed_again), TEST(gone_while_probing),
-          TEST(start_waits_for_the_probe), TEST(nobody_wants_to_know),
-          TEST(no_medium_is_not_probed), TEST(probed_once_somebody_wants_to_know),
-          TEST(mounted_is_not_probed), TEST(fifty_at_once), TEST(two_volumes_on_one_device),
-          TEST(nothing_without_a_mountd), TEST(connection_lost_while_mounting),
-          TEST(connection_lost_after_mounting), TEST(connection_lost_while_idle),
-          TEST(connection_lost_while_probing), TEST(mounts_change_while_disconnected),
-          TEST(end_while_at_work), TEST(reload_adds), TEST(reload_changes),
-          TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
-          TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
-          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
-          TEST(reload_while_mounting), TEST(status), TEST(reload_is_announced),
-          TEST(reload_before_ready), TEST(ready_does_not_wait_for_targets),
-          TEST(not_ready_without_a_start))
+          TEST(settled_while_probing), TEST(one_probe_at_a_time), TEST(another_disk_while_probing),
+          TEST(two_are_probed_again), TEST(gone_while_probing), TEST(start_waits_for_the_probe),
+          TEST(nobody_wants_to_know), TEST(no_medium_is_not_probed),
+          TEST(probed_once_somebody_wants_to_know), TEST(mounted_is_not_probed),
+          TEST(fifty_at_once), TEST(two_volumes_on_one_device), TEST(nothing_without_a_mountd),
+          TEST(connection_lost_while_mounting), TEST(connection_lost_after_mounting),
+          TEST(connection_lost_while_idle), TEST(connection_lost_while_probing),
+          TEST(mounts_change_while_disconnected), TEST(end_while_at_work), TEST(reload_adds),
+          TEST(reload_changes), TEST(reload_of_what_is_mounted_elsewhere),
+          TEST(bad_file_of_a_mounted_volume), TEST(bad_file_mounts_nothing),
+          TEST(mended_file_of_an_absent_volume), TEST(bad_from_the_start), TEST(reload_removes),
+          TEST(reload_brings_back), TEST(reload_while_mounting), TEST(status),
+          TEST(reload_is_announced), TEST(reload_before_ready),
+          TEST(ready_does_not_wait_for_targets), TEST(not_ready_without_a_start))
