@@ -35,6 +35,7 @@ class Tap:
         self.name = name
         self.say = say
         self.passed = self.failed = self.skipped = 0
+        self.failures = []
         self.plan = None
         self.telling = False  # what follows a failed case belongs to it
         self.lines = []
@@ -67,7 +68,8 @@ class Tap:
 
     def fail(self, text):
         self.failed += 1
-        self.say(f"FAILED: {self.name}: {text}")
+        self.failures.append(f"{self.name}: {text}")
+        self.say(f"FAILED: {self.failures[-1]}")
 
     def problem(self, status):
         """What is wrong with how the program ended, or None."""
@@ -135,8 +137,9 @@ class Runner:
 
         problem = f"took longer than {timeout} s" if expired.is_set() else tap.problem(status)
         if problem:
-            tap.failed += 1
-            say(f"FAILED: {name}: {problem}")
+            tap.fail(problem)
+            if self.options.verbose:
+                say(f"FAILED: {name}: {problem}")
             for line in tap.lines[-LAST_LINES:]:
                 tap.say(f"    {line}")
         return tap
@@ -215,6 +218,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="show everything that is printed")
     parser.add_argument("--counts", type=Path, help="append the counts to this file")
+    parser.add_argument("--failures", type=Path, help="append the names of what failed to this file")
     parser.add_argument("--log", type=Path, help="keep the output in this directory")
     parser.add_argument("--wrap", default="", help="run binaries with this before them")
     parser.add_argument("--pattern", default="", help="only tests whose name has this")
@@ -238,6 +242,9 @@ def main():
     if options.counts:
         with open(options.counts, "a") as f:
             print(*counts, file=f)
+    if options.failures:
+        with open(options.failures, "a") as f:
+            f.writelines(f"{text}\n" for tap in taps for text in tap.failures)
     return 1 if counts[1] else 0
 
 
