@@ -157,9 +157,10 @@ class Faults:
             while calls:
                 m = client.receive()
                 volume, wish = calls.pop(m.fields.get(REPLY_SERIAL), (None, None))
-                error = m.fields[ERROR_NAME].rpartition(".")[2] if m.kind == METHOD_ERROR else None
-                if volume and error not in WITHOUT_EFFECT:
-                    volume.note(ANY if error else wish)
+                if volume and m.kind == METHOD_ERROR:
+                    note_refusal(volume, BusError(m.fields[ERROR_NAME], m.body[0] if m.body else ""))
+                elif volume:
+                    volume.note(wish)
 
     # What is not drawn.
 
@@ -411,8 +412,7 @@ class Faults:
         try:
             self.bus.ask(volume.name, member, timeout=REPLY_TIMEOUT)
         except BusError as e:
-            if e.name.rpartition(".")[2] not in WITHOUT_EFFECT:
-                volume.note(ANY)
+            note_refusal(volume, e)
         else:
             volume.note(UP if member == "Mount" else DOWN, is_over=True)
 
@@ -439,6 +439,12 @@ class Faults:
         words = [f"{client}:{member} {volume.own_name if member.endswith('ount') else ''} {' '.join(options)}".strip()
                  for client, member, volume, options in calls]
         return f"calls {', '.join(words)}", send
+
+
+def note_refusal(volume, error):
+    """What was not in time for a file that just changed is done when that is loaded."""
+    if error.name.rpartition(".")[2] not in WITHOUT_EFFECT or "changed since it was loaded" in str(error):
+        volume.note(ANY)
 
 
 def announce(name, action):
