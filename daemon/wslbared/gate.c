@@ -21,6 +21,8 @@ struct GateCall {
         const char *action;
         char *volume;
         GateMethod method;
+        bool at_polkit;
+        uint32_t uid; /* once it is AT_POLKIT */
         GateCall *next;
 };
 
@@ -46,15 +48,25 @@ static void unlink_call(GateCall *c)
                 }
 }
 
-static bool is_crowded(Manager *m, const char *sender)
+static bool has_enough(Manager *m, const char *sender)
 {
-        unsigned n = 0, n_sender = 0;
+        unsigned n = 0;
+
+        for (GateCall *c = *manager_gate(m); c; c = c->next)
+                n += streq_ptr(sd_bus_message_get_sender(c->message), sender);
+        return n >= GATE_SENDER_MAX;
+}
+
+/* Nobody else's calls stand in the way of root's, which do not wait here. */
+static bool is_crowded(Manager *m, uint32_t uid)
+{
+        unsigned n = 0, n_user = 0;
 
         for (GateCall *c = *manager_gate(m); c; c = c->next) {
-                n++;
-                n_sender += streq_ptr(sd_bus_message_get_sender(c->message), sender);
+                n += c->at_polkit;
+                n_user += c->at_polkit && c->uid == uid;
         }
-        return n >= GATE_PENDING_MAX || n_sender >= GATE_SENDER_MAX;
+        return n >= GATE_PENDING_MAX || n_user >= GATE_USER_MAX;
 }
 
 static void refuse(GateCall *c)
@@ -64,6 +76,12 @@ static void refuse(GateCall *c)
         (void)sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_ACCESS_DENIED,
                                          "Only root may do this, or who polkit says may %s",
                                          c->action);
+}
+
+static void refuse_crowd(GateCall *c)
+{
+        (void)sd_bus_reply_method_errorf(c->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                         "Too many calls wait already");
 }
 
 static void pass(GateCall *c)
@@ -123,14 +141,20 @@ static int on_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         GateCall *c = userdata;
         uint32_t uid = UINT32_MAX;
+        bool crowded;
 
         if (!sd_bus_message_is_method_error(m, NULL))
                 (void)sd_bus_message_read(m, "u", &uid);
-        if (uid != 0 && ask_polkit(c) >= 0)
+        crowded = uid != 0 && is_crowded(c->manager, uid);
+        c->uid = uid;
+        c->at_polkit = uid != 0 && !crowded && ask_polkit(c) >= 0;
+        if (c->at_polkit)
                 return 0;
         unlink_call(c);
         if (uid == 0)
                 pass(c);
+        else if (crowded)
+                refuse_crowd(c);
         else
                 refuse(c);
         call_free(c);
@@ -143,7 +167,7 @@ int gate_enter(sd_bus_message *m, Manager *manager, const char *action, const ch
         _cleanup_(call_freep) GateCall *c = NULL;
         int r;
 
-        if (is_crowded(manager, sd_bus_message_get_sender(m)))
+        if (has_enough(manager, sd_bus_message_get_sender(m)))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls wait already");
         c = calloc(1, sizeof(*c));

@@ -14,8 +14,11 @@ typedef struct GateCall GateCall;
 #define ACTION_UNMOUNT "org.wslbare1.unmount"
 #define ACTION_MANAGE "org.wslbare1.manage"
 
-#define GATE_SENDER_MAX 64    /* of one connection */
-#define GATE_PENDING_MAX 1024 /* callers that wait for an answer; polkit may be asking a person */
+/* How many calls may wait at once: of one connection; at polkit, which may be asking a person, of
+ * one user; and there of all. How many connections a user has is limited by the bus. */
+#define GATE_SENDER_MAX 64
+#define GATE_USER_MAX 256
+#define GATE_PENDING_MAX 1024
 
 /* Does what the method is for, once the caller may. Looks up what the message is about itself: it
  * may be gone by now. Returns as a sd_bus_message_handler_t does. */

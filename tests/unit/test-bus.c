@@ -22,7 +22,7 @@ typedef struct World {
         sd_bus *daemon; /* the side with the interfaces */
         sd_bus *caller;
         uint32_t uid;   /* whom the driver says the caller is */
-        int polkit;     /* 1 allows, 0 denies, -1 is not there */
+        int polkit;     /* 1 allows, 0 denies, -1 is not there, 2 asks a person, who is out */
         unsigned asked; /* polkit */
         char *action;   /* that polkit was asked for */
 } World;
@@ -50,6 +50,8 @@ static int on_polkit(sd_bus_message *m, void *userdata, sd_bus_error *error)
         ASSERT(sd_bus_message_read(m, "s", &action) > 0);
         free(w->action);
         w->action = strdup(action);
+        if (w->polkit == 2)
+                return 1;
         if (w->polkit < 0)
                 return sd_bus_error_set(error, SD_BUS_ERROR_SERVICE_UNKNOWN, "no polkit");
         return sd_bus_reply_method_return(m, "(bba{ss})", w->polkit, 0, 0);
@@ -341,27 +343,91 @@ static void test_option_of_wrong_type(void)
         world_close(&w);
 }
 
-static void test_flood_at_the_gate(void)
+static int on_refusal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        World w;
-        unsigned refused = 0;
+        assert_error(m, SD_BUS_ERROR_LIMITS_EXCEEDED);
+        ++*(unsigned *)userdata;
+        return 0;
+}
+
+static void send_reload(World *w, unsigned client, unsigned *n_refused)
+{
+        sd_bus_message *m = new_call(w, MANAGER_INTERFACE, "Reload");
         char sender[16];
 
-        world_open(&w);
-        for (unsigned i = 0; i < GATE_PENDING_MAX + 10; i++) {
-                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        snprintf(sender, sizeof(sender), ":1.%u", client);
+        ASSERT(sd_bus_message_set_sender(m, sender) >= 0);
+        ASSERT(sd_bus_call_async(w->caller, NULL, m, on_refusal, n_refused, UINT64_MAX) >= 0);
+        sd_bus_message_unref(m);
+}
 
-                ASSERT(sd_bus_message_new_method_call(w.daemon, &m, BUS_NAME, BUS_ROOT,
-                                                      MANAGER_INTERFACE, "Reload") >= 0);
-                snprintf(sender, sizeof(sender), ":1.%u", i / 60);
-                ASSERT(sd_bus_message_set_sender(m, sender) >= 0);
-                ASSERT(sd_bus_message_seal(m, i + 1, 0) >= 0);
-                refused += gate_enter(m, w.manager, ACTION_MANAGE, NULL, NULL, &error) < 0;
+static void run(World *w)
+{
+        while (sd_event_run(w->event, 0) > 0)
+                ;
+}
+
+/* Whoever fills the gate, with calls that a person would have to answer, is alone with that. */
+static void test_flood_at_the_gate(void)
+{
+        static const struct {
+                const char *row;
+                unsigned n, n_clients, n_users;
+                unsigned refused;
+        } rows[] = {
+                { "one connection", GATE_SENDER_MAX + 10, 1, 1, 10 },
+                { "one user", GATE_USER_MAX + 10, 20, 1, 10 },
+                { "many users", GATE_PENDING_MAX + 10, 100, 10, 10 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                unsigned refused = 0;
+                World w;
+
+                test_row(rows[i].row);
+                world_open(&w);
+                w.polkit = 2;
+                for (unsigned k = 0; k < rows[i].n; k++) {
+                        w.uid = 1000 + k % rows[i].n_users;
+                        send_reload(&w, 100 + k % rows[i].n_clients, &refused);
+                        run(&w);
+                }
+                ASSERT_EQ(refused, rows[i].refused);
+                ASSERT_EQ(w.asked, rows[i].n - rows[i].refused);
+                w.uid = 0;
+                reply = call(&w, new_call(&w, MANAGER_INTERFACE, "Reload"));
+                ASSERT(!sd_bus_message_is_method_error(reply, NULL));
+                gate_drop_all(w.manager);
+                ASSERT(!*manager_gate(w.manager));
+                world_close(&w);
         }
-        ASSERT_EQ(refused, 10);
-        gate_drop_all(w.manager);
-        ASSERT(!*manager_gate(w.manager));
+}
+
+/* What is mounted somewhere may have a name that no message can hold. */
+static void test_error_with_any_text(void)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void)bus_error(&error, "MountFailed", "\x1b[2J\xff (fuse) is mounted, \xc3\xa4");
+        ASSERT_STR(error.name, BUS_ERROR_PREFIX "MountFailed");
+        ASSERT_STR(error.message, "\\x1b[2J\\xff (fuse) is mounted, \xc3\xa4");
+}
+
+/* What is told while there is no bus is not kept. */
+static void test_no_bus(void)
+{
+        _cleanup_free_ char *address = text_format("unix:path=%s/nothing", test_directory());
+        World w;
+        Bus *b;
+
+        world_open(&w);
+        ASSERT_OK(bus_new(w.manager, &b));
+        ASSERT_OK(bus_set_address(b, address));
+        bus_start(b);
+        run(&w);
+        ASSERT(!bus_connection(b));
+        bus_free(b);
         world_close(&w);
 }
 
@@ -417,4 +483,5 @@ static void test_xml(void)
 }
 
 TEST_MAIN(TEST(gate), TEST(root_needs_no_polkit), TEST(actions), TEST(errors),
-          TEST(option_of_wrong_type), TEST(flood_at_the_gate), TEST(xml))
+          TEST(option_of_wrong_type), TEST(flood_at_the_gate), TEST(error_with_any_text),
+          TEST(no_bus), TEST(xml))
