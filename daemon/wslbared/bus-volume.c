@@ -137,10 +137,8 @@ static void on_done(const char *error_name, const char *message, void *userdata)
 
         if (!error_name)
                 (void)sd_bus_reply_method_return(m, "");
-        else {
-                (void)bus_error(&error, error_name, message);
-                (void)sd_bus_reply_method_error(m, &error);
-        }
+        else
+                (void)sd_bus_reply_method_errno(m, bus_error(&error, error_name, message), &error);
 }
 
 static int request(sd_bus_message *m, Manager *manager, VolumeVerb verb, sd_bus_error *error)

@@ -10,6 +10,7 @@
 #include "gate.h"
 #include "log.h"
 #include "macro.h"
+#include "text.h"
 
 #define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 #define RECONNECT_MIN_USEC (100 * USEC_PER_MSEC)
@@ -26,15 +27,17 @@ struct Bus {
 
 sd_bus *bus_connection(const Bus *b)
 {
-        return b ? b->connection : NULL;
+        /* While it waits for the bus, it would keep all that it is told. */
+        return b && sd_bus_is_ready(b->connection) > 0 ? b->connection : NULL;
 }
 
 int bus_error(sd_bus_error *error, const char *name, const char *message)
 {
+        _cleanup_free_ char *shown = text_escape(message, strlen(message));
         char full[128];
 
         (void)snprintf(full, sizeof(full), BUS_ERROR_PREFIX "%s", name);
-        return sd_bus_error_set(error, full, message);
+        return sd_bus_error_set(error, full, shown);
 }
 
 static int on_reconnect(sd_event_source *s, uint64_t usec, void *userdata)

@@ -21,8 +21,9 @@ void bus_start(Bus *b);
 /* Uses the connection at ADDRESS instead of the system bus: for tests. */
 int bus_set_address(Bus *b, const char *address);
 
-/* The connection; NULL when there is none. */
+/* The connection; NULL while none takes messages. */
 sd_bus *bus_connection(const Bus *b);
 
-/* Sets ERROR to org.wslbare1.Error.NAME; returns what a method handler returns. */
+/* Sets ERROR to org.wslbare1.Error.NAME, with what text_escape() makes of MESSAGE; returns what a
+ * method handler returns. */
 int bus_error(sd_bus_error *error, const char *name, const char *message);
