@@ -5,17 +5,13 @@
 
 #include "config.h"
 
-/* The boundary: one client at a time, its requests, and the jobs that do them. It believes nothing
- * that it is told: names and devices are looked up in NAME's own root-owned file. */
+/* The boundary: one client at a time, and what of its requests is let in. It believes nothing that
+ * it is told: names and devices are looked up in NAME's own root-owned file. */
 
 #define MOUNTD_INTERFACE "org.wslbare1.Mountd"
 #define MOUNTD_PATH "/org/wslbare1/mountd"
 
 #define MOUNTD_JOBS_MAX 512 /* children at once; a request beyond is refused, not queued */
-/* Writing out what is not written yet, and stopping services that have systemd's default of 90 s
- * for it. */
-#define MOUNTD_UNMOUNT_TIMEOUT_USEC (100 * USEC_PER_SEC)
-#define MOUNTD_PROBE_TIMEOUT_USEC (30 * USEC_PER_SEC) /* of what has no MountTimeoutSec= */
 
 typedef struct ServiceOptions {
         ConfigSource config;

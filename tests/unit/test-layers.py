@@ -20,6 +20,7 @@ HEADER_HOMES = {
     "systemd/sd-bus.h": [
         "daemon/mountd/service.c",
         "daemon/mountd/report.h",
+        "daemon/mountd/requests.h",
         "daemon/mountd/pid1.h",
         "daemon/wslbared/mountd-client.h",
         "daemon/wslbared/gate.h",
