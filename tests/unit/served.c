@@ -264,6 +264,7 @@ static _Noreturn void be_mountd(int fd, bool listening)
 
 static void start(int fd, bool listening, int client_fd)
 {
+        served.n_descriptors = 0;
         served.pid = fork();
         ASSERT(served.pid >= 0);
         if (served.pid == 0) {
@@ -405,6 +406,28 @@ const char *ask_mount(const char *name, const Disk *disk)
 {
         return ask("Mount", "stts", name, (uint64_t)disk->devnum, disk->diskseq,
                    served_fingerprint(name));
+}
+
+const char *ask_of(const char *method, const char *name)
+{
+        if (streq(method, "Mount"))
+                return ask(method, "stts", name, NOWHERE, UINT64_C(1), "");
+        if (streq(method, "Adopt"))
+                return ask(method, "stt", name, NOWHERE, UINT64_C(1));
+        if (streq(method, "Eject"))
+                return ask(method, "s", name);
+        return ask(method, "sb", name, true);
+}
+
+void served_assert_at_rest(void)
+{
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_CONTAINS(ask("Probe", "tt", NOWHERE, UINT64_C(1)), "Error s DeviceAbsent\n");
+        WAIT_FOR(served_count_children() == 0);
+        if (served.n_descriptors > 0)
+                WAIT_FOR(served_count_descriptors() <= served.n_descriptors);
+        else
+                served.n_descriptors = served_count_descriptors();
 }
 
 /* What it holds. */

@@ -31,6 +31,7 @@ typedef struct Served {
         Disk disk;             /* of the UUID FS_UUID */
         Disk other;            /* of another one */
         pid_t pid;
+        unsigned n_descriptors; /* of it, when it was at rest first; 0 not known */
         sd_bus *bus;
         char *answer;
         char progress[256]; /* "NAME:STEP NAME:PERCENT% …" */
@@ -38,6 +39,8 @@ typedef struct Served {
 } Served;
 
 extern Served served;
+
+#define NOWHERE UINT64_C(0xfa04d) /* a device that is not there: 4000:77 */
 
 /* Directories. */
 void served_begin(void);
@@ -68,6 +71,13 @@ void served_stop(void);
 const char *ask(const char *method, const char *types, ...);
 /* Mount of NAME on DISK, with the fingerprint of the moment. */
 const char *ask_mount(const char *name, const Disk *disk);
+
+/* METHOD, all but Probe, of NAME; on NOWHERE. */
+const char *ask_of(const char *method, const char *name);
+
+/* What every case may end with: it does nothing, answers, and holds no more descriptors than at the
+ * first such moment after its start. */
+void served_assert_at_rest(void);
 
 /* Of the child; fails when it is not there. */
 unsigned served_count_descriptors(void);

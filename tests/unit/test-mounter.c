@@ -251,7 +251,7 @@ static const WrongDevice wrong_devices[] = {
         { "a later disk", &served.disk, false, 0, 1, "DeviceAbsent" },
         { "another's sequence", &served.disk, false, 0, INT64_MAX, "DeviceAbsent" },
         { "a character device", NULL, true, 0x103 /* 1:3 */, 0, "DeviceAbsent" },
-        { "nothing", NULL, true, 0xfa04d /* 4000:77 */, 0, "DeviceAbsent" },
+        { "nothing", NULL, true, NOWHERE, 0, "DeviceAbsent" },
         { "zero", NULL, true, 0, 0, "DeviceAbsent" },
         { "a huge number", NULL, true, UINT64_MAX, 0, "DeviceAbsent" },
 };
