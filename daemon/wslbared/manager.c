@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "summary.h"
 #include "text.h"
+#include "volume-past.h"
 #include "volume-progress.h"
 #include "volume-request.h"
 #include "volume-trouble.h"

@@ -5,6 +5,7 @@
 #include "macro.h"
 #include "manager.h"
 #include "text.h"
+#include "volume-past.h"
 #include "volume-request.h"
 
 void volume_refusal_done(VolumeRefusal *r)

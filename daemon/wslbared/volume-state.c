@@ -112,6 +112,25 @@ void volume_set_failure(Volume *v, FailureStep step, int error, const char *mess
                          message ? message : "no reason known", failure_step_to_string(step));
 }
 
+static void set_attempt(Volume *v, FailureStep step, int errnum, const char *error,
+                        const char *message)
+{
+        free(v->attempt.message);
+        v->attempt = (VolumeFailure){ step, errnum, error, message ? strdup(message) : NULL };
+}
+
+void volume_fail_attempt(Volume *v, FailureStep step, int errnum, const char *error,
+                         const char *message)
+{
+        set_attempt(v, step, errnum, error, message);
+        volume_set_failure(v, step, errnum, message);
+}
+
+void volume_forget_attempt(Volume *v)
+{
+        set_attempt(v, STEP_NONE, 0, NULL, NULL);
+}
+
 void volume_restore_failure(Volume *v)
 {
         (void)replace_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);

@@ -10,5 +10,10 @@ void volume_set_state(Volume *v, VolumeState state, const Device *d);
 
 /* STEP_NONE: all is well. The same failure again is not said again. */
 void volume_set_failure(Volume *v, FailureStep step, int error, const char *message);
+/* The same, of an attempt. ERROR, which must live as long: the last part of org.wslbare1.Error.* */
+void volume_fail_attempt(Volume *v, FailureStep step, int errnum, const char *error,
+                         const char *message);
+/* The latest attempt left nothing. */
+void volume_forget_attempt(Volume *v);
 /* Nothing is to be said but what the latest attempt left; that was said then. */
 void volume_restore_failure(Volume *v);

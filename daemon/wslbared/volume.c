@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "candidates.h"
 #include "log.h"
@@ -12,17 +10,14 @@
 #include "parse.h"
 #include "text.h"
 #include "volume-keep.h"
+#include "volume-outcome.h"
+#include "volume-past.h"
 #include "volume-request.h"
 #include "volume-state.h"
 #include "volume-trouble.h"
 #include "volume.h"
 
-#define RETRY_MAX_USEC (60 * USEC_PER_SEC)
-/* What is held up by another request or a partitioner is usually free in a moment. */
-#define DEFER_MIN_USEC (100 * USEC_PER_MSEC)
-#define DEFER_MAX_USEC (5 * USEC_PER_SEC)
-
-static VolumeMount *mount_free(VolumeMount *m)
+VolumeMount *volume_mount_free(VolumeMount *m)
 {
         if (!m)
                 return NULL;
@@ -33,32 +28,6 @@ static VolumeMount *mount_free(VolumeMount *m)
         return NULL;
 }
 
-static int mount_from_result(MountdResult *r, VolumeMount **ret)
-{
-        VolumeMount *m = calloc(1, sizeof(*m));
-
-        if (m) {
-                *m = (VolumeMount){
-                        .id = r->mount_id,
-                        .devnum = r->devnum,
-                        .diskseq = r->diskseq,
-                        .read_only = r->read_only,
-                        .made_read_only = r->made_read_only,
-                        .stale = r->stale,
-                        .fsid = r->fsid,
-                        .error = r->fs_error,
-                        .target = TAKE_PTR(r->target),
-                        .options = TAKE_PTR(r->options),
-                };
-        }
-        if (!m || !m->target || m->devnum == 0) {
-                mount_free(m);
-                return -ENOMEM;
-        }
-        *ret = m;
-        return 0;
-}
-
 Volume *volume_free(Volume *v)
 {
         if (!v)
@@ -67,7 +36,7 @@ Volume *volume_free(Volume *v)
         mountd_call_free(v->call);
         sd_event_source_disable_unref(v->retry);
         view_done(&v->view);
-        mount_free(v->mount);
+        volume_mount_free(v->mount);
         mountd_holders_free(v->holders, v->n_holders);
         strv_free(v->candidates);
         free(v->attempt.message);
@@ -120,26 +89,6 @@ int volume_new(Manager *m, VolumeConfig *config, const Record *record, Volume **
         return 0;
 }
 
-static void set_attempt(Volume *v, FailureStep step, int errnum, const char *error,
-                        const char *message)
-{
-        free(v->attempt.message);
-        v->attempt = (VolumeFailure){ step, errnum, error, message ? strdup(message) : NULL };
-}
-
-static void forget_attempt(Volume *v)
-{
-        set_attempt(v, STEP_NONE, 0, NULL, NULL);
-}
-
-void volume_start_afresh(Volume *v)
-{
-        /* Whose past it is stays known: an attempt may be at work, and what becomes of it counts.
-         */
-        v->past = (VolumePast){ .devnum = v->past.devnum, .generation = v->past.generation };
-        v->retry = sd_event_source_disable_unref(v->retry);
-}
-
 static bool mounts_alike(const VolumeConfig *a, const VolumeConfig *b)
 {
         return streq_ptr(a->where, b->where) && streq_ptr(a->type, b->type) &&
@@ -163,7 +112,7 @@ void volume_set_config(Volume *v, VolumeConfig *config)
         v->config_is_bad = false;
         v->is_changed = true;
         if (v->attempt.step == STEP_CONFIG)
-                forget_attempt(v); /* the file was mended */
+                volume_forget_attempt(v); /* the file was mended */
         volume_start_afresh(v);
 }
 
@@ -236,340 +185,10 @@ bool volume_is_at_rest(const Volume *v)
         return (!v->call || v->action == PLAN_START_TARGET) && !v->dirty && !v->past.put_off;
 }
 
-/* Answers of mountd. */
-
-static void look_again(Volume *v)
+void volume_forget_call(Volume *v)
 {
-        v->dirty = true;
-        manager_wake(v->manager);
-}
-
-static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
-{
-        Volume *v = userdata;
-
-        v->retry = sd_event_source_disable_unref(v->retry);
-        v->past.retry_usec = 0;
-        v->past.put_off = false;
-        look_again(v);
-        return 0;
-}
-
-static uint64_t double_up_to(uint64_t first, unsigned times, uint64_t most)
-{
-        uint64_t pause = first;
-
-        for (unsigned i = 0; i < times && pause < most; i++)
-                pause *= 2;
-        return pause < most ? pause : most;
-}
-
-static void retry_in(Volume *v, uint64_t pause_usec)
-{
-        int r;
-
-        v->past.retry_usec = manager_now(v->manager) + pause_usec;
-        v->is_changed = true;
-        v->retry = sd_event_source_disable_unref(v->retry);
-        r = sd_event_add_time(manager_event(v->manager), &v->retry, CLOCK_MONOTONIC,
-                              v->past.retry_usec, USEC_PER_MSEC, on_retry, v);
-        if (r < 0)
-                (void)log_error(r, "%s: cannot set a timer: %s", v->config->name, strerror(-r));
-}
-
-/* The device is busy with something that ends by itself: that is no failure, and no attempt. */
-static void defer(Volume *v, const MountdResult *r)
-{
-        const LogContext about = { v->config->name, v->device };
-        uint64_t pause = double_up_to(DEFER_MIN_USEC, v->past.deferrals++, DEFER_MAX_USEC);
-
-        log_full(LOG_DEBUG, 0, &about, "%s: put off: %s", v->config->name, r->message);
-        v->past.put_off = true;
-        retry_in(v, pause);
-}
-
-/* Of the errors that mountd gives, those that say as much to who asked us. */
-static const char *find_error(const char *error, const char *const *known)
-{
-        for (; *known; known++)
-                if (streq(error, *known))
-                        return *known;
-        return "MountFailed";
-}
-
-/* What there is to tell beside how it ended. */
-static void log_warnings(const Volume *v, const MountdResult *r)
-{
-        const LogContext about = { v->config->name, r->node };
-
-        if (r->checked)
-                log_full(LOG_NOTICE, 0, &about, "%s: %s", v->config->name, r->checked);
-        for (char **w = r->warnings; w && *w; w++)
-                log_full(LOG_WARNING, 0, &about, "%s: %s", v->config->name, *w);
-        if (r->shared)
-                log_full(LOG_NOTICE, 0, &about,
-                         "The mount on %s was private and is shared now, so that other namespaces "
-                         "see "
-                         "volumes come and go",
-                         r->shared);
-}
-
-/* Of those errors after which trying again is of no use. */
-static PlanPast verdict_on(const char *error)
-{
-        static const struct {
-                const char *error;
-                PlanPast verdict;
-        } rows[] = {
-                { "NotSupported", PLAN_PAST_UNSUPPORTED },
-                { "Locked", PLAN_PAST_LOCKED },
-                { "CheckFailed", PLAN_PAST_EXHAUSTED },
-                { "Incomplete", PLAN_PAST_INCOMPLETE },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                if (streq(rows[i].error, error))
-                        return rows[i].verdict;
-        return PLAN_PAST_NONE;
-}
-
-/* The first of these is a failure; the others cost no attempt, and so may go on for long. */
-static void take_hanging(Volume *v, const MountdResult *r)
-{
-        if (v->past.attempts == 0) {
-                v->past.attempts = 1;
-                set_attempt(v, STEP_MOUNT, ETIMEDOUT, "TimedOut", r->message);
-                volume_set_failure(v, STEP_MOUNT, ETIMEDOUT, r->message);
-        }
-        defer(v, r);
-}
-
-static void take_failure(Volume *v, const MountdResult *r)
-{
-        static const char *const known[] = { "Busy",       "CheckFailed",   "DeviceAbsent",
-                                             "Incomplete", "Locked",        "NotSupported",
-                                             "TimedOut",   "ConfigInvalid", NULL };
-        uint64_t pause = double_up_to(v->config->retry_usec, v->past.attempts++, RETRY_MAX_USEC);
-        const LogContext about = { v->config->name, v->device };
-
-        log_warnings(v, r);
-        v->past.verdict = verdict_on(r->error);
-        set_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
-                    find_error(r->error, known), r->message);
-        volume_set_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
-        if (v->past.verdict != PLAN_PAST_NONE)
-                return;
-        if (v->past.attempts <= v->config->retry_limit)
-                retry_in(v, pause);
-        else
-                log_full(LOG_NOTICE, 0, &about,
-                         "%s: given up after %u attempts; attach the device again, or reload, to "
-                         "start "
-                         "afresh",
-                         v->config->name, v->past.attempts);
-}
-
-static void set_holders(Volume *v, MountdResult *r)
-{
-        mountd_holders_free(v->holders, v->n_holders);
-        v->holders = NULL;
-        v->n_holders = 0;
-        if (r)
-                v->holders = mountd_result_take_holders(r, &v->n_holders);
-        v->is_changed = true;
-}
-
-static void take_latency(Volume *v)
-{
-        const Seen *s =
-                devices_find_same(manager_devices(v->manager), v->mount->devnum, v->mount->diskseq);
-
-        v->latency_usec = s ? manager_now(v->manager) - s->event_usec : 0;
-}
-
-static void take_mount(Volume *v, MountdResult *r, bool made)
-{
-        static const MountdResult lost_track = {
-                .error = (char *)"MountFailed",
-                .step = STEP_MOUNT,
-                .errnum = EBADMSG,
-                .message = (char *)"wslbare-mountd did not say what it mounted",
-        };
-        VolumeMount *mount;
-
-        log_warnings(v, r);
-        if (mount_from_result(r, &mount) < 0) {
-                take_failure(v, &lost_track);
-                return;
-        }
-        if (v->mount && made)
-                volume_note_kept(v);
-        mount_free(v->mount);
-        v->mount = mount;
-        v->mount->stale |= v->is_outdated;
-        v->is_outdated = false;
-        v->held_devnum = 0;
-        if (made)
-                take_latency(v);
-        volume_start_afresh(v);
-        set_holders(v, NULL);
-        forget_attempt(v);
-        volume_restore_failure(v);
-}
-
-/* As any attempt it is made again, a few times. */
-static void fail_verification(Volume *v, const MountdResult *r)
-{
-        uint64_t pause = double_up_to(v->config->retry_usec, v->past.attempts++, RETRY_MAX_USEC);
-
-        if (v->past.attempts <= v->config->retry_limit)
-                retry_in(v, pause);
-        if (r->step == STEP_CONFIG)
-                return; /* its file just changed: that says nothing of the mount */
-        free(v->mount->doubt_message);
-        v->mount->doubt_message = strdup(r->message ? r->message : r->error);
-        v->mount->doubt_errno = r->errnum != 0 ? r->errnum : EIO;
-}
-
-static void take_verification(Volume *v, MountdResult *r)
-{
-        VolumeMount *mount;
-
-        if (r->error || mount_from_result(r, &mount) < 0) {
-                fail_verification(v, r);
-                return;
-        }
-        if (mount->error == 0)
-                mount->error = v->mount->error;
-        mount_free(v->mount);
-        v->mount = mount;
-        v->is_changed = true;
-        volume_start_afresh(v);
-}
-
-/* What is held back stays so until the device is replugged, or somebody asks. */
-static void take_unmount(Volume *v)
-{
-        v->held_devnum = v->mount ? v->mount->devnum : 0;
-        v->held_diskseq = v->mount ? v->mount->diskseq : 0;
-        v->mount = mount_free(v->mount);
-        v->unmount_wanted = false;
-        set_holders(v, NULL);
-}
-
-/* What is mounted yet stays mounted, and what needs it is started again. */
-static void fail_unmount(Volume *v, MountdResult *r)
-{
-        static const char *const known[] = { "Ambiguous",    "Busy",       "ConfigInvalid",
-                                             "DeviceAbsent", "NotMounted", "NotSupported",
-                                             "TimedOut",     NULL };
-        const LogContext about = { v->config->name, v->device };
-
-        log_full(LOG_WARNING, r->errnum, &about, "%s: cannot %s it: %s", v->config->name,
-                 v->eject_devnum ? "eject" : "unmount", r->message ? r->message : r->error);
-        v->unmount_wanted = false;
-        v->eject_devnum = 0;
-        v->unmount_error = streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known);
-        free(v->unmount_message);
-        v->unmount_message = TAKE_PTR(r->message);
-        set_holders(v, r);
-}
-
-/* Once it is unmounted it stays so, also where the disk cannot be taken away after all. */
-static void take_eject(Volume *v, MountdResult *r)
-{
-        const LogContext about = { v->config->name, v->device };
-
-        if (!r->error || r->step == STEP_EJECT) {
-                take_unmount(v);
-                v->held_devnum = v->eject_devnum;
-                v->held_diskseq = v->eject_diskseq;
-                volume_start_afresh(v);
-        }
-        if (r->error) {
-                fail_unmount(v, r);
-                return;
-        }
-        v->eject_devnum = 0;
-        log_full(LOG_INFO, 0, &about, "%s is ejected; its disk may be detached now%s",
-                 v->config->name, r->removed ? "" : " (nothing had to be removed for that)");
-}
-
-/* An unplugged disk is not to be ejected any more, nor is the next one. */
-static void lose_eject(Volume *v)
-{
-        MountdResult gone = {
-                .error = (char *)"DeviceAbsent",
-                .errnum = ENODEV,
-                .message =
-                        text_format("The device of %s went before it was ejected", v->config->name),
-        };
-
-        fail_unmount(v, &gone);
-        free(gone.message);
-}
-
-/* Tidying up after a mount that is gone failed: there is nothing left to do that a person could not
- * do better. */
-static void give_up_unmount(Volume *v, const MountdResult *r)
-{
-        const LogContext about = { v->config->name, v->device };
-
-        log_full(LOG_WARNING, r->errnum, &about, "%s: cannot tidy up after the mount: %s",
-                 v->config->name, r->message ? r->message : r->error);
-        take_unmount(v);
-}
-
-/* A target that cannot be started or stopped is said and left: what is mounted counts. */
-static void take_target(Volume *v, const MountdResult *r, bool active)
-{
-        const LogContext about = { v->config->name, v->device };
-
-        if (r->error)
-                log_full(LOG_WARNING, r->errnum, &about, "%s: %s", v->config->name,
-                         r->message ? r->message : r->error);
-        v->target_active = active;
-        v->target_unsure = false;
-}
-
-static void take_answer(Volume *v, PlanAction action, MountdResult *r)
-{
-        switch (action) {
-        case PLAN_MOUNT:
-        case PLAN_ADOPT:
-                if (r->error)
-                        take_failure(v, r);
-                else
-                        take_mount(v, r, action == PLAN_MOUNT);
-                break;
-        case PLAN_UNMOUNT:
-                if (r->error)
-                        fail_unmount(v, r);
-                else
-                        take_unmount(v);
-                break;
-        case PLAN_EJECT:
-                take_eject(v, r);
-                break;
-        case PLAN_DETACH:
-        case PLAN_FORGET:
-                if (r->error)
-                        give_up_unmount(v, r);
-                else
-                        take_unmount(v);
-                if (v->is_kept) /* but on another target by now */
-                        v->held_devnum = 0;
-                break;
-        case PLAN_START_TARGET:
-        case PLAN_STOP_TARGET:
-                take_target(v, r, action == PLAN_START_TARGET);
-                break;
-        case PLAN_VERIFY:
-                take_verification(v, r);
-                break;
-        case PLAN_NOTHING:
-                break;
-        }
+        v->call = mountd_call_free(v->call);
+        v->action = PLAN_NOTHING;
 }
 
 static void on_answer(MountdResult *r, void *userdata)
@@ -578,23 +197,10 @@ static void on_answer(MountdResult *r, void *userdata)
         PlanAction action = v->action;
 
         volume_forget_call(v);
-        look_again(v);
-        if (r->lost)
-                return;
-        if (r->error &&
-            (streq(r->error, "InProgress") || streq(r->error, SD_BUS_ERROR_LIMITS_EXCEEDED)))
-                defer(v, r);
-        else if (r->error && streq(r->error, "Hanging") && action != PLAN_UNMOUNT &&
-                 action != PLAN_EJECT)
-                take_hanging(v, r);
-        else
-                take_answer(v, action, r);
-}
-
-void volume_forget_call(Volume *v)
-{
-        v->call = mountd_call_free(v->call);
-        v->action = PLAN_NOTHING;
+        v->dirty = true;
+        manager_wake(v->manager);
+        if (!r->lost)
+                volume_take_outcome(v, action, r);
 }
 
 /* The next step. */
@@ -674,25 +280,18 @@ static uint64_t generation_of(const Volume *v, const Device *d, const PlanInput 
         return sum;
 }
 
-/* Failures are of one incarnation of one device; with another one all begins anew. */
-static PlanPast past_with(Volume *v, const Device *d, const PlanInput *in)
+/* An unplugged disk is not to be ejected any more, nor is the next one. */
+static void lose_eject(Volume *v)
 {
-        uint64_t generation = generation_of(v, d, in);
+        MountdResult gone = {
+                .error = (char *)"DeviceAbsent",
+                .errnum = ENODEV,
+                .message =
+                        text_format("The device of %s went before it was ejected", v->config->name),
+        };
 
-        if (v->past.devnum != d->devnum || v->past.generation != generation) {
-                volume_start_afresh(v);
-                forget_attempt(v);
-                v->past.devnum = d->devnum;
-                v->past.generation = generation;
-        }
-        if (v->past.verdict != PLAN_PAST_NONE)
-                return v->past.verdict;
-        /* Behind a child that was given up it may take long: that is a failure. */
-        if (v->past.retry_usec != 0 && !(v->past.put_off && v->past.attempts == 0))
-                return PLAN_PAST_WAITING;
-        if (v->past.attempts > v->config->retry_limit)
-                return PLAN_PAST_EXHAUSTED;
-        return v->past.attempts > 0 ? PLAN_PAST_DUE : PLAN_PAST_NONE;
+        volume_take_outcome(v, PLAN_EJECT, &gone);
+        free(gone.message);
 }
 
 static const Device *device_to_eject(Volume *v)
@@ -784,7 +383,7 @@ static int look(Volume *v, const Device **room, Plan *ret)
         if (focus) {
                 in.mount_wanted = is_device(focus, v->wanted_devnum, v->wanted_diskseq);
                 in.held_back = is_held_back(v, focus, in.mount_wanted);
-                in.past = past_with(v, focus, &in);
+                in.past = volume_past_with(v, focus->devnum, generation_of(v, focus, &in));
         }
         look_after_gone(v, &in);
         return plan_volume(&in, ret);
@@ -826,7 +425,7 @@ static int errno_of(const Plan *p)
 static void follow_failure(Volume *v, const Plan *p)
 {
         if (is_well(p->state))
-                forget_attempt(v);
+                volume_forget_attempt(v);
         if (p->step != STEP_NONE)
                 volume_set_failure(v, p->step, errno_of(p), p->message);
         else if (v->config_is_bad)

@@ -38,7 +38,9 @@ typedef struct VolumeMount {
         char *doubt_message; /* NULL: it did not */
 } VolumeMount;
 
-/* What was tried with one incarnation of one device. */
+VolumeMount *volume_mount_free(VolumeMount *m);
+
+/* What was tried with one incarnation of one device; see volume-past.h. */
 typedef struct VolumePast {
         dev_t devnum;
         uint64_t generation; /* of the Seen, and those of its siblings */
@@ -143,9 +145,6 @@ static inline void volume_freep(Volume **v)
 
 /* Replaces the configuration, which is taken; a mount stays as it is. Starts afresh. */
 void volume_set_config(Volume *v, VolumeConfig *config);
-
-/* Forgets earlier failures, so that the next look tries again. */
-void volume_start_afresh(Volume *v);
 
 /* Whether the mounts that concern it are other ones than at the latest call. */
 bool volume_notices_mounts(Volume *v, const Mountinfo *mounts);

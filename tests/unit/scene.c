@@ -162,6 +162,14 @@ void scene_settle(Scene *s)
         } while (r > 0);
 }
 
+void scene_start_with_device(Scene *s)
+{
+        scene_start(s);
+        scene_settle(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+}
+
 bool scene_wait(Scene *s, unsigned *tries)
 {
         ASSERT(sd_event_run(s->event, 5 * USEC_PER_MSEC) >= 0);

@@ -54,6 +54,8 @@ void scene_flag(Scene *s, const char *name);
 /* Loads and begins to connect; what is plugged before scene_settle() was there before us. */
 void scene_start(Scene *s);
 void scene_connect(Scene *s);
+/* Starts, then plugs 1, whose sequence is 7, with UUID_A, and settles. */
+void scene_start_with_device(Scene *s);
 /* Runs the loop until nothing more happens, less what timers will do. */
 void scene_settle(Scene *s);
 /* Runs it once, waiting a moment for timers; false when TRIES, which counts down, is at its end. */

@@ -17,10 +17,7 @@ static const FakeAnswer in_progress = { .kind = FAKE_ERROR,
 static void start_with_device(Scene *s, const char *extra)
 {
         scene_configure(s, "data", UUID_A, extra);
-        scene_start(s);
-        scene_settle(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
+        scene_start_with_device(s);
 }
 
 static const char *ask(Scene *s, VolumeVerb verb)

@@ -10,22 +10,11 @@
 #include "text.h"
 
 static const FakeAnswer held = { .kind = FAKE_HOLD };
-static const FakeAnswer in_progress = { .kind = FAKE_ERROR,
-                                        .error = "InProgress",
-                                        .message = "A request for this volume is at work" };
 static const FakeAnswer unreadable = { .kind = FAKE_FAILURE,
                                        .error = "MountFailed",
                                        .step = "mount",
                                        .errnum = EIO,
                                        .message = "Cannot read its superblock" };
-
-static void start_with_device(Scene *s)
-{
-        scene_start(s);
-        scene_settle(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-}
 
 /* Coming and going. */
 
@@ -61,7 +50,7 @@ static void test_fingerprint_is_of_the_file(void)
         char *problem = NULL;
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
         ASSERT_STR(fake_mountd_last(s->mountd)->fingerprint, config->fingerprint);
 }
@@ -84,7 +73,7 @@ static void test_mounting_while_at_work(void)
 
         scene_configure(s, "data", UUID_A, "");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounting");
         ASSERT(!volume_is_at_rest(scene_volume(s, "data")));
         scene_look_again(s);
@@ -101,7 +90,7 @@ static void test_auto_no(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "Auto=no\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1");
         scene_unplug(s, 1);
@@ -115,7 +104,7 @@ static void test_where_none(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_write(s, "data", "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=none\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
 }
@@ -125,7 +114,7 @@ static void test_gone_while_mounted(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -155,7 +144,7 @@ static void test_replaced_while_mounted(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_plug(s, 1, 8, UUID_B);
         scene_settle(s);
         ASSERT_STATE(s, "data", "absent");
@@ -169,7 +158,7 @@ static void test_gone_while_mounting(void)
 
         scene_configure(s, "data", UUID_A, "");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_unplug(s, 1);
         scene_settle(s);
         ASSERT_CALLS(s, 0, 1, 0, 0);
@@ -186,7 +175,7 @@ static void test_replugged_while_mounting(void)
 
         scene_configure(s, "data", UUID_A, "");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_unplug(s, 1);
         scene_plug(s, 1, 8, UUID_A);
         scene_settle(s);
@@ -229,7 +218,7 @@ static void test_mounted_stays_when_a_second_comes(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_plug(s, 2, 8, UUID_A);
         scene_settle(s);
         ASSERT_STATE(s, "data", "mounted");
@@ -486,7 +475,7 @@ static void test_mounted_before_is_adopted(void)
         int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 0, 0, 1);
         ASSERT_STR(fake_mountd_last(s->mountd)->name, "data");
@@ -563,7 +552,7 @@ static void test_record_of_an_attempt(void)
 
         scene_configure(s, "data", UUID_A, "");
         scene_record(s, "data", RECORD_MOUNTING, 1, 7, 0);
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 1, 0, 0);
 }
@@ -574,7 +563,7 @@ static void test_record_of_an_unmount_holds(void)
 
         scene_configure(s, "data", UUID_A, "");
         scene_record(s, "data", RECORD_UNMOUNTED, 1, 7, 0);
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
 }
@@ -585,7 +574,7 @@ static void test_record_of_an_unmount_of_another(void)
 
         scene_configure(s, "data", UUID_A, "");
         scene_record(s, "data", RECORD_UNMOUNTED, 1, 6, 0);
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 1, 0, 0);
 }
@@ -596,251 +585,8 @@ static void test_garbage_as_record_is_none(void)
 
         scene_configure(s, "data", UUID_A, "");
         test_write(s->records, "data", "PHASE=flying\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounted");
-}
-
-/* Failures. */
-
-static void test_failure_is_told(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        const FakeAnswer refused = { FAKE_FAILURE, "MountFailed", "verify", ELOOP, "A link", NULL };
-        const Volume *v;
-
-        scene_configure(s, "data", UUID_A, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, refused);
-        start_with_device(s);
-        ASSERT_STATE(s, "data", "failed");
-        ASSERT_FAILURE(s, "data", "verify");
-        v = scene_volume(s, "data");
-        ASSERT_EQ(v->failure_errno, ELOOP);
-        ASSERT_STR(v->failure_message, "A link");
-        ASSERT_STR(v->device, "/dev/fake1");
-        ASSERT_EQ(v->past.attempts, 1);
-
-        scene_hasten(s, "data");
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "");
-        ASSERT_STR(v->failure_message, NULL);
-        ASSERT_EQ(v->failure_errno, 0);
-        ASSERT_CALLS(s, 0, 2, 0, 0);
-}
-
-/* How long after the latest answer the next attempt is set, in whole seconds. */
-static unsigned pause_of(const Scene *s)
-{
-        const Volume *v = scene_volume(s, "data");
-
-        ASSERT(v->retry);
-        return (unsigned)((v->past.retry_usec - fake_mountd_last(s->mountd)->usec) / USEC_PER_SEC);
-}
-
-static void test_pauses_double(void)
-{
-        static const unsigned pauses[] = { 10, 20, 40, 60, 60 };
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "RetrySec=10\nRetryLimit=5\n");
-        for (unsigned i = 0; i < 7; i++)
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        for (unsigned i = 0; i < ELEMENTSOF(pauses); i++) {
-                ASSERT_EQ(fake_mountd_count_all(s->mountd), i + 1);
-                ASSERT_EQ(pause_of(s), pauses[i]);
-                scene_look_again(s); /* a look before the time does nothing */
-                ASSERT_EQ(fake_mountd_count_all(s->mountd), i + 1);
-                ASSERT_STATE(s, "data", "failed");
-                scene_hasten(s, "data");
-        }
-
-        ASSERT_EQ(fake_mountd_count_all(s->mountd), 6);
-        ASSERT(!scene_volume(s, "data")->retry);
-        scene_look_again(s);
-        scene_plug(s, 1, 7, UUID_A); /* a synthetic event is no replug */
-        scene_settle(s);
-        ASSERT_EQ(fake_mountd_count_all(s->mountd), 6);
-        ASSERT_STATE(s, "data", "failed");
-}
-
-static void test_the_timer_tries_again(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        unsigned tries = SCENE_TRIES;
-
-        scene_configure(s, "data", UUID_A, "RetrySec=100ms\n");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        while (scene_volume(s, "data")->state != VOLUME_MOUNTED)
-                ASSERT(scene_wait(s, &tries));
-        ASSERT_CALLS(s, 0, 3, 0, 0);
-}
-
-static void test_no_retries_when_none_are_wanted(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        ASSERT_STATE(s, "data", "failed");
-        ASSERT(!scene_volume(s, "data")->retry);
-}
-
-static void test_replug_starts_afresh(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        scene_unplug(s, 1);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "absent");
-        scene_plug(s, 1, 8, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "");
-        ASSERT_CALLS(s, 0, 2, 0, 0);
-}
-
-static void test_reload_starts_afresh(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        manager_reload(s->manager);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 2, 0, 0);
-}
-
-static void test_unplugged_while_waiting(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
-        scene_unplug(s, 1);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "absent");
-        if (scene_volume(s, "data")->retry)
-                scene_hasten(s, "data");
-        ASSERT_STATE(s, "data", "absent");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-}
-
-static void test_what_is_of_no_use_is_not_tried_again(void)
-{
-        static const struct {
-                const char *error, *state;
-        } rows[] = {
-                { "NotSupported", "unsupported" },
-                { "Locked", "locked" },
-                { "Incomplete", "incomplete" },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                _cleanup_(scene_freep) Scene *s = scene_new();
-                const FakeAnswer a = { FAKE_FAILURE, rows[i].error, "mount",
-                                       ENODEV,       "No driver",   NULL };
-
-                test_row(rows[i].error);
-                scene_configure(s, "data", UUID_A, "");
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
-                start_with_device(s);
-                ASSERT_STATE(s, "data", rows[i].state);
-                ASSERT_FAILURE(s, "data", "mount");
-                ASSERT_STR(scene_volume(s, "data")->failure_message, "No driver");
-                ASSERT(!scene_volume(s, "data")->retry);
-                scene_look_again(s);
-                ASSERT_CALLS(s, 0, 1, 0, 0);
-
-                scene_unplug(s, 1);
-                scene_plug(s, 1, 8, UUID_A);
-                scene_settle(s);
-                ASSERT_STATE(s, "data", "mounted");
-        }
-}
-
-static void test_an_error_of_the_bus_is_a_failure(void)
-{
-        static const struct {
-                const char *error;
-                const char *step;
-        } rows[] = {
-                { "ConfigInvalid", "config" },
-                { "NoSuchVolume", "config" },
-                { "LimitsExceeded", "mount" },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                _cleanup_(scene_freep) Scene *s = scene_new();
-                const FakeAnswer a = { .kind = FAKE_ERROR,
-                                       .error = rows[i].error,
-                                       .message = "Not now" };
-
-                test_row(rows[i].error);
-                scene_configure(s, "data", UUID_A, "");
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
-                start_with_device(s);
-                ASSERT_STATE(s, "data", "failed");
-                ASSERT_FAILURE(s, "data", rows[i].step);
-                ASSERT_STR(scene_volume(s, "data")->failure_message, "Not now");
-                scene_hasten(s, "data");
-                ASSERT_STATE(s, "data", "mounted");
-        }
-}
-
-static int write_no_target(sd_bus_message *m)
-{
-        return sd_bus_message_append(m, "a{sv}", 1, "MountId", "i", 5);
-}
-
-static int write_a_number(sd_bus_message *m)
-{
-        return sd_bus_message_append(m, "u", 5);
-}
-
-static void test_garbage_is_a_failure(void)
-{
-        static const FakeWriter writers[] = { write_no_target, write_a_number };
-
-        for (size_t i = 0; i < ELEMENTSOF(writers); i++) {
-                _cleanup_(scene_freep) Scene *s = scene_new();
-                const FakeAnswer garbage = { .kind = FAKE_GARBAGE, .write = writers[i] };
-
-                scene_configure(s, "data", UUID_A, "");
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, garbage);
-                start_with_device(s);
-                ASSERT_STATE(s, "data", "failed");
-                ASSERT_FAILURE(s, "data", "mount");
-                ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBADMSG);
-                ASSERT_CALLS(s, 0, 1, 0, 0);
-                scene_hasten(s, "data");
-                ASSERT_STATE(s, "data", "mounted");
-        }
-}
-
-static void test_adopting_fails(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        const FakeAnswer wrong = { FAKE_FAILURE, "MountFailed", "verify", EINVAL, "Is ro", NULL };
-
-        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
-        fake_mountd_answer(s->mountd, FAKE_ADOPT, wrong);
-        scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
-        ASSERT_STATE(s, "data", "failed");
-        ASSERT_FAILURE(s, "data", "verify");
-        ASSERT_CALLS(s, 0, 0, 0, 1);
-        scene_hasten(s, "data");
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 0, 0, 2);
 }
 
 /* What the plan said goes with its cause; what an attempt said stays until the device is back. */
@@ -879,7 +625,7 @@ static void test_absent_keeps_what_an_attempt_said(void)
         scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
         fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_plug(s, 2, 8, UUID_A);
         scene_settle(s);
         ASSERT_STATE(s, "data", "ambiguous");
@@ -914,7 +660,7 @@ static void test_occupied_between_attempts(void)
 
         scene_configure(s, "data", UUID_A, "");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
-        start_with_device(s);
+        scene_start_with_device(s);
         (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "failed");
@@ -1052,7 +798,7 @@ static void test_lost_is_unmounted_before_the_target_stops(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -1070,7 +816,7 @@ static void test_foreign_unmount_stops_the_target(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -1086,115 +832,11 @@ static void test_target_cannot_be_started(void)
 
         scene_configure(s, "data", UUID_A, "");
         fake_mountd_answer(s->mountd, FAKE_TARGET, refused);
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "mounted"); /* what is mounted counts */
         ASSERT_FAILURE(s, "data", "");
         scene_look_again(s);
         ASSERT_TARGET(s, 1, 0);
-}
-
-/* Put off. */
-
-static void test_in_progress_is_put_off(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
-        for (unsigned i = 0; i < 3; i++)
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, in_progress);
-        start_with_device(s);
-        for (unsigned i = 0; i < 3; i++) {
-                ASSERT_CALLS(s, 0, i + 1, 0, 0);
-                ASSERT_STATE(s, "data", "mounting");
-                ASSERT_FAILURE(s, "data", "");
-                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 0);
-                ASSERT(!volume_is_at_rest(scene_volume(s, "data")));
-                scene_look_again(s);
-                ASSERT_CALLS(s, 0, i + 1, 0, 0);
-                scene_hasten(s, "data");
-        }
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 4, 0, 0);
-}
-
-static void test_unmount_in_progress_is_put_off(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
-        for (unsigned i = 0; i < 3; i++)
-                fake_mountd_answer(s->mountd, FAKE_UNMOUNT, in_progress);
-        scene_unplug(s, 1);
-        scene_settle(s);
-        for (unsigned i = 0; i < 3; i++) {
-                ASSERT_STATE(s, "data", "lost");
-                ASSERT_CALLS(s, 0, 1, i + 1, 0);
-                scene_hasten(s, "data");
-        }
-        ASSERT_STATE(s, "data", "absent");
-        ASSERT_CALLS(s, 0, 1, 4, 0);
-}
-
-static const FakeAnswer hanging = { .kind = FAKE_ERROR,
-                                    .error = "Hanging",
-                                    .message = "The disk does not answer" };
-
-/* What was given up before still hangs: that is no secret, and no attempt. */
-static void test_hanging_is_shown(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        const char *answer;
-
-        scene_configure(s, "data", UUID_A, "RetryLimit=1\n");
-        for (unsigned i = 0; i < 10; i++)
-                fake_mountd_answer(s->mountd, FAKE_MOUNT, hanging);
-        start_with_device(s);
-        for (unsigned i = 1; i <= 10; i++) {
-                ASSERT_STATE(s, "data", "failed");
-                ASSERT_FAILURE(s, "data", "mount");
-                ASSERT_EQ(scene_volume(s, "data")->failure_errno, ETIMEDOUT);
-                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 1);
-                ASSERT_CALLS(s, 0, i, 0, 0);
-                if (i == 5) { /* is answered, and not when the disk is */
-                        ASSERT(scene_request(s, "data", true, &answer));
-                        scene_settle(s);
-                        ASSERT_STR(answer, "TimedOut");
-                } else
-                        scene_hasten(s, "data");
-        }
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "");
-        ASSERT_CALLS(s, 0, 11, 0, 0);
-}
-
-static void test_hanging_unmount(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        const char *answer;
-
-        scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
-        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, hanging);
-        ASSERT(scene_request(s, "data", false, &answer));
-        scene_settle(s);
-        ASSERT_STR(answer, "TimedOut");
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 1, 0);
-}
-
-static void test_replugged_while_put_off(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, in_progress);
-        start_with_device(s);
-        scene_unplug(s, 1);
-        scene_plug(s, 1, 8, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 2, 0, 0);
 }
 
 /* Somebody else. */
@@ -1204,7 +846,7 @@ static void test_foreign_unmount_is_respected(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -1242,7 +884,7 @@ static void test_kept_mounted(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         for (unsigned i = 1; i <= 3; i++) {
                 unmount_by_others(s, "/mnt/data");
                 ASSERT_STATE(s, "data", "mounted");
@@ -1267,7 +909,7 @@ static void test_kept_mounted_after_failures(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
         unmount_by_others(s, "/mnt/data");
         ASSERT_STATE(s, "data", "failed");
@@ -1290,7 +932,7 @@ static void test_kept_mounted_on_another_target(void)
         const char *text = "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/new\nKeepMounted=yes\n";
 
         scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        start_with_device(s);
+        scene_start_with_device(s);
         scene_write(s, "data", text);
         manager_reload(s->manager);
         unmount_by_others(s, "/mnt/data");
@@ -1314,7 +956,7 @@ static void test_kept_mounted_where_it_is_shared(void)
         _cleanup_free_ char *where = text_format("%s/data", s->shared);
 
         configure_shared(s, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         unmount_by_others(s, where);
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 2, 0, 0);
@@ -1336,7 +978,7 @@ static void test_marked_is_left_alone(void)
                 test_skip("marks are root's");
         configure_shared(s, "KeepMounted=yes\n");
         ASSERT_OK(shared_mark(s->shared, FAKE_DEVNUM(1), 7));
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_CALLS(s, 0, 0, 0, 0);
 
@@ -1359,7 +1001,7 @@ static void test_foreign_remount_by_another_id(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_unmount(s->mountd, "/mnt/data");
         (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "tmpfs");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, unreadable); /* cannot tidy up, go on */
@@ -1374,7 +1016,7 @@ static void test_somebody_moves_it(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -1387,7 +1029,7 @@ static void test_somebody_mounts_it_again(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -1403,7 +1045,7 @@ static void test_foreign_mount_on_the_target(void)
 
         (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
         scene_configure(s, "data", UUID_A, "");
-        start_with_device(s);
+        scene_start_with_device(s);
         ASSERT_STATE(s, "data", "failed");
         ASSERT_FAILURE(s, "data", "target");
         ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBUSY);
@@ -1493,20 +1135,13 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(record_of_a_device_that_is_gone), TEST(record_of_a_mount_that_went),
           TEST(record_of_an_attempt), TEST(record_of_an_unmount_holds),
           TEST(record_of_an_unmount_of_another), TEST(garbage_as_record_is_none),
-          TEST(failure_is_told), TEST(pauses_double), TEST(the_timer_tries_again),
-          TEST(no_retries_when_none_are_wanted), TEST(replug_starts_afresh),
-          TEST(reload_starts_afresh), TEST(unplugged_while_waiting),
-          TEST(what_is_of_no_use_is_not_tried_again), TEST(an_error_of_the_bus_is_a_failure),
-          TEST(garbage_is_a_failure), TEST(adopting_fails), TEST(absent_forgets_what_the_plan_said),
-          TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
-          TEST(target_is_started_once), TEST(target_of_an_earlier_start),
-          TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
-          TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
-          TEST(target_cannot_be_started), TEST(in_progress_is_put_off),
-          TEST(unmount_in_progress_is_put_off), TEST(hanging_is_shown), TEST(hanging_unmount),
-          TEST(replugged_while_put_off), TEST(foreign_unmount_is_respected), TEST(kept_mounted),
-          TEST(kept_mounted_after_failures), TEST(kept_mounted_on_another_target),
-          TEST(kept_mounted_where_it_is_shared), TEST(marked_is_left_alone),
-          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
+          TEST(absent_forgets_what_the_plan_said), TEST(absent_keeps_what_an_attempt_said),
+          TEST(occupied_between_attempts), TEST(target_is_started_once),
+          TEST(target_of_an_earlier_start), TEST(target_of_a_request_that_is_lost),
+          TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
+          TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
+          TEST(foreign_unmount_is_respected), TEST(kept_mounted), TEST(kept_mounted_after_failures),
+          TEST(kept_mounted_on_another_target), TEST(kept_mounted_where_it_is_shared),
+          TEST(marked_is_left_alone), TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
           TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
           TEST(what_is_no_filesystem), TEST(not_ready_is_not_there))

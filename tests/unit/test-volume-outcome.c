@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+
+#include "macro.h"
+#include "scene.h"
+
+/* What mountd may answer, and what becomes of it. */
+
+static const FakeAnswer hanging = { .kind = FAKE_ERROR,
+                                    .error = "Hanging",
+                                    .message = "The disk does not answer" };
+
+static void test_failure_is_told(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeAnswer refused = { FAKE_FAILURE, "MountFailed", "verify", ELOOP, "A link", NULL };
+        const Volume *v;
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, refused);
+        scene_start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "verify");
+        v = scene_volume(s, "data");
+        ASSERT_EQ(v->failure_errno, ELOOP);
+        ASSERT_STR(v->failure_message, "A link");
+        ASSERT_STR(v->device, "/dev/fake1");
+        ASSERT_EQ(v->past.attempts, 1);
+
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_STR(v->failure_message, NULL);
+        ASSERT_EQ(v->failure_errno, 0);
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+}
+
+static void test_what_is_of_no_use_is_not_tried_again(void)
+{
+        static const struct {
+                const char *error, *state;
+        } rows[] = {
+                { "NotSupported", "unsupported" },
+                { "Locked", "locked" },
+                { "Incomplete", "incomplete" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer a = { FAKE_FAILURE, rows[i].error, "mount",
+                                       ENODEV,       "No driver",   NULL };
+
+                test_row(rows[i].error);
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
+                scene_start_with_device(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_STR(scene_volume(s, "data")->failure_message, "No driver");
+                ASSERT(!scene_volume(s, "data")->retry);
+                scene_look_again(s);
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+
+                scene_unplug(s, 1);
+                scene_plug(s, 1, 8, UUID_A);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static void test_an_error_of_the_bus_is_a_failure(void)
+{
+        static const struct {
+                const char *error;
+                const char *step;
+        } rows[] = {
+                { "ConfigInvalid", "config" },
+                { "NoSuchVolume", "config" },
+                { "LimitsExceeded", "mount" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer a = { .kind = FAKE_ERROR,
+                                       .error = rows[i].error,
+                                       .message = "Not now" };
+
+                test_row(rows[i].error);
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, a);
+                scene_start_with_device(s);
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", rows[i].step);
+                ASSERT_STR(scene_volume(s, "data")->failure_message, "Not now");
+                scene_hasten(s, "data");
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static int write_no_target(sd_bus_message *m)
+{
+        return sd_bus_message_append(m, "a{sv}", 1, "MountId", "i", 5);
+}
+
+static int write_a_number(sd_bus_message *m)
+{
+        return sd_bus_message_append(m, "u", 5);
+}
+
+static void test_garbage_is_a_failure(void)
+{
+        static const FakeWriter writers[] = { write_no_target, write_a_number };
+
+        for (size_t i = 0; i < ELEMENTSOF(writers); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer garbage = { .kind = FAKE_GARBAGE, .write = writers[i] };
+
+                scene_configure(s, "data", UUID_A, "");
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, garbage);
+                scene_start_with_device(s);
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBADMSG);
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+                scene_hasten(s, "data");
+                ASSERT_STATE(s, "data", "mounted");
+        }
+}
+
+static void test_adopting_fails(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const FakeAnswer wrong = { FAKE_FAILURE, "MountFailed", "verify", EINVAL, "Is ro", NULL };
+
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+        fake_mountd_answer(s->mountd, FAKE_ADOPT, wrong);
+        scene_configure(s, "data", UUID_A, "");
+        scene_start_with_device(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "verify");
+        ASSERT_CALLS(s, 0, 0, 0, 1);
+        scene_hasten(s, "data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 0, 0, 2);
+}
+
+/* What was given up before still hangs: that is no secret, and no attempt. */
+static void test_hanging_is_shown(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=1\n");
+        for (unsigned i = 0; i < 10; i++)
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, hanging);
+        scene_start_with_device(s);
+        for (unsigned i = 1; i <= 10; i++) {
+                ASSERT_STATE(s, "data", "failed");
+                ASSERT_FAILURE(s, "data", "mount");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, ETIMEDOUT);
+                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 1);
+                ASSERT_CALLS(s, 0, i, 0, 0);
+                if (i == 5) { /* is answered, and not when the disk is */
+                        ASSERT(scene_request(s, "data", true, &answer));
+                        scene_settle(s);
+                        ASSERT_STR(answer, "TimedOut");
+                } else
+                        scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 11, 0, 0);
+}
+
+static void test_hanging_unmount(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, hanging);
+        ASSERT(scene_request(s, "data", false, &answer));
+        scene_settle(s);
+        ASSERT_STR(answer, "TimedOut");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
+TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
+          TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure), TEST(adopting_fails),
+          TEST(hanging_is_shown), TEST(hanging_unmount))
