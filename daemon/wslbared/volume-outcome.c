@@ -11,6 +11,14 @@
 #include "volume-past.h"
 #include "volume-state.h"
 
+/* For an answer that says less than it must. */
+static const MountdResult lost_track = {
+        .error = (char *)"MountFailed",
+        .step = STEP_MOUNT,
+        .errnum = EBADMSG,
+        .message = (char *)"wslbare-mountd did not say what it mounted",
+};
+
 static int mount_from_result(MountdResult *r, VolumeMount **ret)
 {
         VolumeMount *m = calloc(1, sizeof(*m));
@@ -137,12 +145,6 @@ static void take_latency(Volume *v)
 
 static void take_mount(Volume *v, MountdResult *r, bool made)
 {
-        static const MountdResult lost_track = {
-                .error = (char *)"MountFailed",
-                .step = STEP_MOUNT,
-                .errnum = EBADMSG,
-                .message = (char *)"wslbare-mountd did not say what it mounted",
-        };
         VolumeMount *mount;
 
         log_warnings(v, r);
@@ -181,7 +183,7 @@ static void take_verification(Volume *v, MountdResult *r)
         VolumeMount *mount;
 
         if (r->error || mount_from_result(r, &mount) < 0) {
-                fail_verification(v, r);
+                fail_verification(v, r->error ? r : &lost_track);
                 return;
         }
         if (mount->error == 0)

@@ -128,6 +128,29 @@ static void test_garbage_is_a_failure(void)
         }
 }
 
+/* A mount that is there is not forgotten for it. */
+static void test_garbage_of_a_verification(void)
+{
+        static const FakeWriter writers[] = { write_no_target, write_a_number };
+
+        for (size_t i = 0; i < ELEMENTSOF(writers); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const FakeAnswer garbage = { .kind = FAKE_GARBAGE, .write = writers[i] };
+
+                scene_configure(s, "data", UUID_A, "");
+                scene_start_with_device(s);
+                fake_mountd_answer(s->mountd, FAKE_ADOPT, garbage);
+                manager_doubt(s->manager);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_FAILURE(s, "data", "run");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBADMSG);
+                scene_hasten(s, "data");
+                ASSERT_FAILURE(s, "data", "");
+                ASSERT_CALLS(s, 0, 1, 0, 2);
+        }
+}
+
 static void test_adopting_fails(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -189,5 +212,6 @@ static void test_hanging_unmount(void)
 }
 
 TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
-          TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure), TEST(adopting_fails),
-          TEST(hanging_is_shown), TEST(hanging_unmount))
+          TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
+          TEST(garbage_of_a_verification), TEST(adopting_fails), TEST(hanging_is_shown),
+          TEST(hanging_unmount))
