@@ -442,8 +442,10 @@ static void follow(Volume *v, const Plan *p)
         volume_set_state(v, p->state, p->device);
         follow_failure(v, p);
         r = v->past.put_off ? 0 : act(v, p);
-        if (v->call)
+        if (v->call) {
                 v->action = p->action;
+                v->is_outdated = false;
+        }
         v->target_unsure |= v->action == PLAN_START_TARGET || v->action == PLAN_STOP_TARGET;
         if (r < 0 && r != -ENOTCONN)
                 (void)log_error(r, "%s: cannot ask wslbare-mountd: %s", v->config->name,

@@ -7,6 +7,7 @@
 
 /* What mountd may answer, and what becomes of it. */
 
+static const FakeAnswer held = { .kind = FAKE_HOLD };
 static const FakeAnswer hanging = { .kind = FAKE_ERROR,
                                     .error = "Hanging",
                                     .message = "The disk does not answer" };
@@ -151,6 +152,25 @@ static void test_garbage_of_a_verification(void)
         }
 }
 
+/* What was at work when the file changed is not what is mounted in the end. */
+static void test_mounted_after_a_change(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start_with_device(s);
+        scene_configure(s, "data", UUID_A, "ReadOnly=yes\n");
+        manager_reload(s->manager);
+        fake_mountd_disconnect(s->mountd);
+        scene_settle(s);
+        scene_connect(s);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        ASSERT(!scene_volume(s, "data")->mount->stale);
+}
+
 static void test_adopting_fails(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -213,5 +233,5 @@ static void test_hanging_unmount(void)
 
 TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
-          TEST(garbage_of_a_verification), TEST(adopting_fails), TEST(hanging_is_shown),
-          TEST(hanging_unmount))
+          TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
+          TEST(hanging_is_shown), TEST(hanging_unmount))
