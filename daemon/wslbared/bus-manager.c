@@ -230,13 +230,31 @@ int bus_manager_publish(sd_bus *bus, Manager *m)
         return r < 0 ? r : sd_bus_add_object_manager(bus, NULL, BUS_ROOT);
 }
 
-void bus_manager_changed(sd_bus *bus, char **properties)
+void bus_manager_changed(sd_bus *bus, const ManagerView *before, const ManagerView *after,
+                         bool problems)
 {
+        const struct {
+                const char *name;
+                bool is_changed;
+        } rows[] = {
+                { "State", before->state != after->state },
+                { "Ready", before->ready != after->ready },
+                { "EventSource", before->event_source != after->event_source },
+                { "NVolumes", before->n_volumes != after->n_volumes },
+                { "NMounted", before->n_mounted != after->n_mounted },
+                { "NFailed", before->n_failed != after->n_failed },
+                { "ConfigProblems", problems },
+        };
+        char *names[ELEMENTSOF(rows) + 1] = { NULL };
+        size_t n = 0;
         int r;
 
-        if (!bus || !properties[0])
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (rows[i].is_changed)
+                        names[n++] = (char *)rows[i].name;
+        if (!bus || n == 0)
                 return;
-        r = sd_bus_emit_properties_changed_strv(bus, BUS_ROOT, MANAGER_INTERFACE, properties);
+        r = sd_bus_emit_properties_changed_strv(bus, BUS_ROOT, MANAGER_INTERFACE, names);
         if (r < 0 && r != -ENOTCONN)
                 (void)log_error(r, "Cannot say on the bus what happened: %s", strerror(-r));
 }

@@ -14,5 +14,7 @@ extern const sd_bus_vtable bus_manager_vtable[];
 
 int bus_manager_publish(sd_bus *bus, Manager *m);
 
-/* PROPERTIES ends with NULL; BUS may be NULL. */
-void bus_manager_changed(sd_bus *bus, char **properties);
+/* Says on BUS, which may be NULL, in what AFTER is another one than BEFORE, and whether the
+ * problems of the configuration are other ones. */
+void bus_manager_changed(sd_bus *bus, const ManagerView *before, const ManagerView *after,
+                         bool problems);

@@ -260,12 +260,43 @@ static void complain(const Volume *v, int error)
                                 v->config->name, strerror(-error));
 }
 
-void bus_volume_added(sd_bus *bus, const Volume *v)
+static void say_added(sd_bus *bus, const Volume *v)
 {
         _cleanup_free_ char *path = NULL;
 
         if (bus && bus_volume_path(v->config->name, &path) >= 0)
                 complain(v, sd_bus_emit_object_added(bus, path));
+}
+
+static void say_changed(sd_bus *bus, const Volume *v, char **properties)
+{
+        _cleanup_free_ char *path = NULL;
+
+        if (bus && bus_volume_path(v->config->name, &path) >= 0)
+                complain(v, sd_bus_emit_properties_changed_strv(bus, path, VOLUME_INTERFACE,
+                                                                properties));
+}
+
+void bus_volume_update(sd_bus *bus, Volume *v)
+{
+        char *names[VIEW_PROPERTIES_MAX];
+        VolumeView view;
+        unsigned n;
+
+        v->is_changed = false;
+        if (view_build(v, &view) < 0) {
+                log_oom();
+                return;
+        }
+        n = view_compare(&v->view, &view, names);
+        view_done(&v->view);
+        v->view = view;
+        if (v->is_published && n > 0)
+                say_changed(bus, v, names);
+        if (!v->is_published) {
+                v->is_published = true;
+                say_added(bus, v);
+        }
 }
 
 void bus_volume_removed(sd_bus *bus, const Volume *v)
@@ -274,13 +305,4 @@ void bus_volume_removed(sd_bus *bus, const Volume *v)
 
         if (bus && bus_volume_path(v->config->name, &path) >= 0)
                 complain(v, sd_bus_emit_object_removed(bus, path));
-}
-
-void bus_volume_changed(sd_bus *bus, const Volume *v, char **properties)
-{
-        _cleanup_free_ char *path = NULL;
-
-        if (bus && bus_volume_path(v->config->name, &path) >= 0)
-                complain(v, sd_bus_emit_properties_changed_strv(bus, path, VOLUME_INTERFACE,
-                                                                properties));
 }

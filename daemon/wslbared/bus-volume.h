@@ -18,9 +18,8 @@ int bus_volume_publish(sd_bus *bus, Manager *m);
 /* The volume's object path, the caller's to free. */
 int bus_volume_path(const char *name, char **ret);
 
-/* Say what happened to V, where BUS, which may be NULL, is there. V must still be (be already) in
- * the manager. */
-void bus_volume_added(sd_bus *bus, const Volume *v);
+/* Publishes V, which must be in the manager already, as it is by now: builds its view anew, and
+ * says on BUS, which may be NULL, in what it is another one. */
+void bus_volume_update(sd_bus *bus, Volume *v);
+/* Says that V, which must still be in the manager, is going. */
 void bus_volume_removed(sd_bus *bus, const Volume *v);
-/* PROPERTIES ends with NULL. */
-void bus_volume_changed(sd_bus *bus, const Volume *v, char **properties);

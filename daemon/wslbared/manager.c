@@ -213,28 +213,6 @@ static void tell_status(Manager *m)
 
 /* Telling the bus. */
 
-static void publish_volume(Manager *m, Volume *v)
-{
-        char *names[VIEW_PROPERTIES_MAX];
-        VolumeView view;
-        unsigned n;
-
-        v->is_changed = false;
-        if (view_build(v, &view) < 0) {
-                log_oom();
-                return;
-        }
-        n = view_compare(&v->view, &view, names);
-        view_done(&v->view);
-        v->view = view;
-        if (v->is_published && n > 0)
-                bus_volume_changed(bus_connection(m->bus), v, names);
-        if (!v->is_published) {
-                v->is_published = true;
-                bus_volume_added(bus_connection(m->bus), v);
-        }
-}
-
 static ManagerState state_of(const Manager *m)
 {
         return m->is_stopping           ? MANAGER_STOPPING
@@ -246,40 +224,25 @@ static ManagerState state_of(const Manager *m)
 
 static void publish_manager(Manager *m)
 {
-        const ManagerView old = m->view;
-        char *names[8];
-        unsigned n = 0;
+        const ManagerView before = m->view;
 
-        m->view.state = state_of(m);
-        m->view.ready = m->is_ready;
-        m->view.event_source = m->monitor ? monitor_source(m->monitor) : HOTPLUG_UDEV;
-        m->view.n_volumes = (unsigned)m->n_volumes;
-        m->view.n_mounted = summary_count(m, VOLUME_MOUNTED);
-        m->view.n_failed = summary_count(m, VOLUME_FAILED);
-        if (old.state != m->view.state)
-                names[n++] = (char *)"State";
-        if (old.ready != m->view.ready)
-                names[n++] = (char *)"Ready";
-        if (old.event_source != m->view.event_source)
-                names[n++] = (char *)"EventSource";
-        if (old.n_volumes != m->view.n_volumes)
-                names[n++] = (char *)"NVolumes";
-        if (old.n_mounted != m->view.n_mounted)
-                names[n++] = (char *)"NMounted";
-        if (old.n_failed != m->view.n_failed)
-                names[n++] = (char *)"NFailed";
-        if (m->is_config_changed)
-                names[n++] = (char *)"ConfigProblems";
+        m->view = (ManagerView){
+                .state = state_of(m),
+                .ready = m->is_ready,
+                .event_source = m->monitor ? monitor_source(m->monitor) : HOTPLUG_UDEV,
+                .n_volumes = (unsigned)m->n_volumes,
+                .n_mounted = summary_count(m, VOLUME_MOUNTED),
+                .n_failed = summary_count(m, VOLUME_FAILED),
+        };
+        bus_manager_changed(bus_connection(m->bus), &before, &m->view, m->is_config_changed);
         m->is_config_changed = false;
-        names[n] = NULL;
-        bus_manager_changed(bus_connection(m->bus), names);
 }
 
 static void publish(Manager *m)
 {
         for (size_t i = 0; i < m->n_volumes; i++)
                 if (m->volumes[i]->is_changed || !m->volumes[i]->is_published)
-                        publish_volume(m, m->volumes[i]);
+                        bus_volume_update(bus_connection(m->bus), m->volumes[i]);
         publish_manager(m);
 }
 
