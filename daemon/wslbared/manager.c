@@ -16,6 +16,7 @@
 #include "manager.h"
 #include "monitor.h"
 #include "notify.h"
+#include "prober.h"
 #include "summary.h"
 #include "text.h"
 #include "volume-past.h"
@@ -29,9 +30,6 @@
 
 /* Some clocks, that of WSL among them, are set again and again. */
 #define CLOCK_QUIET_USEC (60 * USEC_PER_SEC)
-
-/* Until a disk that did not answer, or that somebody partitions, is looked at again. */
-#define PROBE_AGAIN_USEC (5 * USEC_PER_SEC)
 
 /* The kernel tells of an error before it makes the filesystem read-only. */
 #define TROUBLE_SETTLES_USEC USEC_PER_SEC
@@ -76,7 +74,7 @@ MountdClient *manager_mountd(const Manager *m)
         return m->mountd;
 }
 
-const Devices *manager_devices(const Manager *m)
+Devices *manager_devices(const Manager *m)
 {
         return m->devices;
 }
@@ -168,7 +166,7 @@ static void mark_all(Manager *m)
         manager_wake(m);
 }
 
-static void mark_for(Manager *m, const Device *d)
+void manager_mark_for(Manager *m, const Device *d)
 {
         for (size_t i = 0; d && i < m->n_volumes; i++)
                 if (volume_cares_for(m->volumes[i], d))
@@ -182,8 +180,7 @@ static int on_later(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Has all looked at again when PAUSE_USEC have passed, at the latest. */
-static void look_later(Manager *m, uint64_t pause_usec)
+void manager_look_later(Manager *m, uint64_t pause_usec)
 {
         uint64_t due = manager_now(m) + pause_usec, old = 0;
         int enabled = SD_EVENT_OFF;
@@ -281,69 +278,6 @@ static bool is_at_rest(const Manager *m)
         return true;
 }
 
-/* Devices whose content nobody told. */
-
-static bool is_wanted(const Manager *m, const Device *d)
-{
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (match_device_unseen(&m->volumes[i]->config->match, d))
-                        return true;
-        return false;
-}
-
-static void on_probed(MountdResult *r, void *userdata)
-{
-        Seen *s = userdata;
-        Manager *m = s->manager;
-        const LogContext about = { NULL, s->device->node };
-        bool later = r->error && (streq(r->error, "InProgress") || streq(r->error, "TimedOut") ||
-                                  streq(r->error, "Hanging"));
-        bool first = s->probe_usec == 0;
-
-        mark_for(m, s->device); /* also who hoped that it would be theirs */
-        s->probe = mountd_call_free(s->probe);
-        s->probe_usec = later ? manager_now(m) + PROBE_AGAIN_USEC : 0;
-        if (s->knowledge != SEEN_PROBING)
-                return; /* udev told meanwhile, or will */
-        s->knowledge = r->lost || later || s->is_probe_outdated ? SEEN_UNKNOWN : SEEN_SETTLED;
-        if (r->error && !r->lost && first)
-                log_full(LOG_INFO, r->errnum, &about, "Cannot look at %s: %s", s->device->node,
-                         r->message);
-        if (s->knowledge != SEEN_SETTLED)
-                return;
-        if (!r->error && devices_set_content(m->devices, s, r) < 0)
-                log_oom();
-        mark_for(m, s->device);
-}
-
-/* One probe of a device at a time: it may hang. */
-static int begin_probe(Manager *m, Seen *s)
-{
-        if (s->probe)
-                return 0;
-        s->manager = m;
-        s->is_probe_outdated = false;
-        return mountd_client_probe(m->mountd, s->device->devnum, s->device->diskseq, on_probed, s,
-                                   &s->probe);
-}
-
-static void probe_unknown(Manager *m)
-{
-        for (size_t i = 0; i < devices_count(m->devices); i++) {
-                Seen *s = devices_get(m->devices, i);
-                const Device *d = s->device;
-
-                if (s->knowledge != SEEN_UNKNOWN || d->size == 0 || !is_wanted(m, d))
-                        continue;
-                if (s->probe_usec > manager_now(m)) {
-                        look_later(m, s->probe_usec - manager_now(m));
-                        continue;
-                }
-                if (begin_probe(m, s) >= 0)
-                        s->knowledge = SEEN_PROBING;
-        }
-}
-
 /* The round. */
 
 static void read_mounts(Manager *m)
@@ -370,7 +304,7 @@ static void reconcile(Manager *m)
         read_mounts(m);
         if (!m->mounts)
                 return;
-        probe_unknown(m);
+        prober_look(m);
         for (size_t i = 0; i < m->n_volumes; i++)
                 if (m->volumes[i]->dirty)
                         volume_reconcile(m->volumes[i]);
@@ -445,8 +379,8 @@ void manager_device_event(Manager *m, HotplugEvent *e)
         new = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum)->device : NULL;
         if (old && !(new &&new->size > 0 && device_same(old, new)))
                 note_loss(m, old);
-        mark_for(m, old);
-        mark_for(m, new);
+        manager_mark_for(m, old);
+        manager_mark_for(m, new);
 }
 
 static void on_device(HotplugEvent *e, void *userdata)
@@ -464,7 +398,7 @@ static void on_udev_is_idle(void *userdata)
                 if (s->knowledge != SEEN_UNSETTLED)
                         continue;
                 s->knowledge = SEEN_UNKNOWN;
-                mark_for(m, s->device);
+                manager_mark_for(m, s->device);
         }
 }
 
@@ -490,7 +424,7 @@ void manager_end_scan(Manager *m)
                         return;
                 m->is_hint_due = true;
                 note_loss(m, gone);
-                mark_for(m, gone);
+                manager_mark_for(m, gone);
         }
 }
 
@@ -593,7 +527,7 @@ static void on_trouble(uint64_t fsid, int errnum, void *userdata)
         for (size_t i = 0; i < m->n_volumes; i++)
                 if (volume_hear_error(m->volumes[i], fsid, errnum))
                         manager_wake(m);
-        look_later(m, TROUBLE_SETTLES_USEC);
+        manager_look_later(m, TROUBLE_SETTLES_USEC);
 }
 
 int manager_attach_mountd(Manager *m, int fd)

@@ -77,14 +77,18 @@ void manager_doubt(Manager *m);
 /* Looks at all devices again. */
 int manager_rescan(Manager *m);
 
-/* For volumes. */
+/* For volumes, and what works for them. */
 sd_event *manager_event(const Manager *m);
 MountdClient *manager_mountd(const Manager *m);
-const Devices *manager_devices(const Manager *m);
+Devices *manager_devices(const Manager *m);
 const Mountinfo *manager_mounts(const Manager *m); /* as of this round */
 uint64_t manager_now(const Manager *m); /* CLOCK_MONOTONIC, of this iteration of the loop */
 /* Has a round done soon. */
 void manager_wake(Manager *m);
+/* Has those volumes looked at again that care for D, which may be NULL. */
+void manager_mark_for(Manager *m, const Device *d);
+/* Has all looked at again when PAUSE_USEC have passed, at the latest. */
+void manager_look_later(Manager *m, uint64_t pause_usec);
 uint64_t manager_realtime(const Manager *m); /* CLOCK_REALTIME */
 
 size_t manager_n_volumes(const Manager *m);
