@@ -29,14 +29,14 @@ static int append_volume(sd_bus_message *reply, const Volume *v)
 static int method_list_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        Manager *manager = userdata;
+        const Volumes *volumes = manager_volumes(userdata);
         int r = sd_bus_message_new_method_return(m, &reply);
 
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(sssso)");
-        for (size_t i = 0; r >= 0 && i < manager_n_volumes(manager); i++)
-                if (manager_volume(manager, i)->is_published)
-                        r = append_volume(reply, manager_volume(manager, i));
+        for (size_t i = 0; r >= 0 && i < volumes_count(volumes); i++)
+                if (volumes_get(volumes, i)->is_published)
+                        r = append_volume(reply, volumes_get(volumes, i));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
@@ -51,7 +51,7 @@ static int method_get_volume(sd_bus_message *m, void *userdata, sd_bus_error *er
 
         if (r < 0)
                 return r;
-        v = manager_find_volume(userdata, name);
+        v = volumes_find(manager_volumes(userdata), name);
         if (!v || !v->is_published)
                 return bus_error(error, "NoSuchVolume", "There is no volume of this name");
         r = bus_volume_path(name, &path);
@@ -74,12 +74,12 @@ static int append_strings(sd_bus_message *reply, const char *key, char **strings
 }
 
 /* Volumes that the device fits. */
-static int append_fitting(sd_bus_message *reply, Manager *manager, const Device *d)
+static int append_fitting(sd_bus_message *reply, const Volumes *volumes, const Device *d)
 {
         _cleanup_(strv_freep) char **names = NULL;
 
-        for (size_t i = 0; i < manager_n_volumes(manager); i++) {
-                const Volume *v = manager_volume(manager, i);
+        for (size_t i = 0; i < volumes_count(volumes); i++) {
+                const Volume *v = volumes_get(volumes, i);
 
                 if (match_fits(&v->config->match, d) && strv_push(&names, v->config->name) < 0)
                         return -ENOMEM;
@@ -87,7 +87,7 @@ static int append_fitting(sd_bus_message *reply, Manager *manager, const Device 
         return append_strings(reply, "Volumes", names);
 }
 
-static int append_device(sd_bus_message *reply, Manager *manager, const Device *d)
+static int append_device(sd_bus_message *reply, const Volumes *volumes, const Device *d)
 {
         const struct {
                 const char *key;
@@ -115,7 +115,7 @@ static int append_device(sd_bus_message *reply, Manager *manager, const Device *
         if (r >= 0 && d->by_id)
                 r = append_strings(reply, "ById", d->by_id);
         if (r >= 0)
-                r = append_fitting(reply, manager, d);
+                r = append_fitting(reply, volumes, d);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -128,7 +128,8 @@ static int method_list_devices(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (size_t i = 0; r >= 0 && i < devices_count(devices); i++)
-                r = append_device(reply, userdata, seen_known(devices_get(devices, i)));
+                r = append_device(reply, manager_volumes(userdata),
+                                  seen_known(devices_get(devices, i)));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
@@ -184,7 +185,7 @@ static int get_view(sd_bus *bus, const char *path, const char *interface, const 
 static int get_problems(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        const Config *config = manager_config(userdata);
+        const Config *config = volumes_config(manager_volumes(userdata));
         int r = sd_bus_message_open_container(reply, 'a', "(suss)");
 
         for (size_t i = 0; config && r >= 0 && i < config->n_problems; i++) {

@@ -19,8 +19,9 @@ static Volume *find_by_path(Manager *m, const char *path)
 {
         _cleanup_free_ char *name = NULL;
 
-        return sd_bus_path_decode(path, VOLUME_PREFIX, &name) > 0 ? manager_find_volume(m, name)
-                                                                  : NULL;
+        return sd_bus_path_decode(path, VOLUME_PREFIX, &name) > 0
+                       ? volumes_find(manager_volumes(m), name)
+                       : NULL;
 }
 
 static int find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
@@ -39,15 +40,15 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
                      sd_bus_error *error)
 {
         _cleanup_(strv_freep) char **paths = NULL;
-        Manager *m = userdata;
+        const Volumes *volumes = manager_volumes(userdata);
 
-        for (size_t i = 0; i < manager_n_volumes(m); i++) {
+        for (size_t i = 0; i < volumes_count(volumes); i++) {
+                const Volume *v = volumes_get(volumes, i);
                 char *path = NULL;
 
-                if (!manager_volume(m, i)->is_published)
+                if (!v->is_published)
                         continue;
-                if (bus_volume_path(manager_volume(m, i)->config->name, &path) < 0 ||
-                    strv_take(&paths, path) < 0)
+                if (bus_volume_path(v->config->name, &path) < 0 || strv_take(&paths, path) < 0)
                         return -ENOMEM;
         }
         *ret = TAKE_PTR(paths);

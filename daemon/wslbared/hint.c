@@ -16,12 +16,13 @@ static bool is_mounted(const Manager *m, const Device *d)
 
 static bool fits_nobody(const Manager *m, const Seen *s)
 {
+        const Volumes *volumes = manager_volumes(m);
         const Device *d = s->device;
 
         if (s->knowledge != SEEN_SETTLED || d->content != DEVICE_CONTENT_FILESYSTEM || d->size == 0)
                 return false;
-        for (size_t i = 0; i < manager_n_volumes(m); i++)
-                if (match_device(&manager_volume(m, i)->config->match, d, NULL))
+        for (size_t i = 0; i < volumes_count(volumes); i++)
+                if (match_device(&volumes_get(volumes, i)->config->match, d, NULL))
                         return false;
         return !is_mounted(m, d);
 }
@@ -66,8 +67,10 @@ static const Device *find_device(const Manager *m, const Volume *v)
 
 void hint_about_absent(Manager *m)
 {
-        for (size_t i = 0; i < manager_n_volumes(m); i++) {
-                Volume *v = manager_volume(m, i);
+        const Volumes *volumes = manager_volumes(m);
+
+        for (size_t i = 0; i < volumes_count(volumes); i++) {
+                Volume *v = volumes_get(volumes, i);
                 const Device *d;
 
                 if (v->state != VOLUME_ABSENT)

@@ -23,6 +23,7 @@
 #include "volume-progress.h"
 #include "volume-request.h"
 #include "volume-trouble.h"
+#include "volumes.h"
 
 /* How long READY may wait for the devices that are there at the start: WSL gives the whole boot ten
  * seconds. */
@@ -37,9 +38,7 @@
 struct Manager {
         sd_event *event;
         ManagerOptions options;
-        Config *config; /* of the latest load, for its problems */
-        Volume **volumes;
-        size_t n_volumes;
+        Volumes *volumes;
         Devices *devices;
         Monitor *monitor;
         MountdClient *mountd;
@@ -84,11 +83,6 @@ const Mountinfo *manager_mounts(const Manager *m)
         return m->mounts;
 }
 
-const Config *manager_config(const Manager *m)
-{
-        return m->config;
-}
-
 const char *manager_shared(const Manager *m)
 {
         return m->options.shared;
@@ -120,14 +114,9 @@ uint64_t manager_realtime(const Manager *m)
         return now;
 }
 
-size_t manager_n_volumes(const Manager *m)
+const Volumes *manager_volumes(const Manager *m)
 {
-        return m->n_volumes;
-}
-
-Volume *manager_volume(const Manager *m, size_t i)
-{
-        return m->volumes[i];
+        return m->volumes;
 }
 
 const ManagerView *manager_view(const Manager *m)
@@ -151,26 +140,18 @@ const char *manager_state_to_string(ManagerState s)
         return names[s];
 }
 
-Volume *manager_find_volume(const Manager *m, const char *name)
-{
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (streq(m->volumes[i]->config->name, name))
-                        return m->volumes[i];
-        return NULL;
-}
-
 static void mark_all(Manager *m)
 {
-        for (size_t i = 0; i < m->n_volumes; i++)
-                m->volumes[i]->dirty = true;
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volumes_get(m->volumes, i)->dirty = true;
         manager_wake(m);
 }
 
 void manager_mark_for(Manager *m, const Device *d)
 {
-        for (size_t i = 0; d && i < m->n_volumes; i++)
-                if (volume_cares_for(m->volumes[i], d))
-                        m->volumes[i]->dirty = true;
+        for (size_t i = 0; d && i < volumes_count(m->volumes); i++)
+                if (volume_cares_for(volumes_get(m->volumes, i), d))
+                        volumes_get(m->volumes, i)->dirty = true;
         manager_wake(m);
 }
 
@@ -197,7 +178,7 @@ void manager_look_later(Manager *m, uint64_t pause_usec)
 
 static void tell_status(Manager *m)
 {
-        char *status = summary_describe(m);
+        char *status = summary_describe(m->volumes);
 
         if (!status || streq_ptr(status, m->status)) {
                 free(status);
@@ -212,11 +193,11 @@ static void tell_status(Manager *m)
 
 static ManagerState state_of(const Manager *m)
 {
-        return m->is_stopping           ? MANAGER_STOPPING
-               : m->is_reloading        ? MANAGER_RELOADING
-               : !m->is_ready           ? MANAGER_STARTING
-               : summary_is_degraded(m) ? MANAGER_DEGRADED
-                                        : MANAGER_RUNNING;
+        return m->is_stopping                    ? MANAGER_STOPPING
+               : m->is_reloading                 ? MANAGER_RELOADING
+               : !m->is_ready                    ? MANAGER_STARTING
+               : summary_is_degraded(m->volumes) ? MANAGER_DEGRADED
+                                                 : MANAGER_RUNNING;
 }
 
 static void publish_manager(Manager *m)
@@ -227,9 +208,9 @@ static void publish_manager(Manager *m)
                 .state = state_of(m),
                 .ready = m->is_ready,
                 .event_source = m->monitor ? monitor_source(m->monitor) : HOTPLUG_UDEV,
-                .n_volumes = (unsigned)m->n_volumes,
-                .n_mounted = summary_count(m, VOLUME_MOUNTED),
-                .n_failed = summary_count(m, VOLUME_FAILED),
+                .n_volumes = (unsigned)volumes_count(m->volumes),
+                .n_mounted = summary_count(m->volumes, VOLUME_MOUNTED),
+                .n_failed = summary_count(m->volumes, VOLUME_FAILED),
         };
         bus_manager_changed(bus_connection(m->bus), &before, &m->view, m->is_config_changed);
         m->is_config_changed = false;
@@ -237,9 +218,10 @@ static void publish_manager(Manager *m)
 
 static void publish(Manager *m)
 {
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (m->volumes[i]->is_changed || !m->volumes[i]->is_published)
-                        bus_volume_update(bus_connection(m->bus), m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                if (volumes_get(m->volumes, i)->is_changed ||
+                    !volumes_get(m->volumes, i)->is_published)
+                        bus_volume_update(bus_connection(m->bus), volumes_get(m->volumes, i));
         publish_manager(m);
 }
 
@@ -272,8 +254,8 @@ static bool is_at_rest(const Manager *m)
                 if (k == SEEN_UNSETTLED || k == SEEN_PROBING)
                         return false;
         }
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (!volume_is_at_rest(m->volumes[i]))
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                if (!volume_is_at_rest(volumes_get(m->volumes, i)))
                         return false;
         return true;
 }
@@ -291,9 +273,9 @@ static void read_mounts(Manager *m)
         }
         mountinfo_free(m->mounts);
         m->mounts = mounts;
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (volume_notices_mounts(m->volumes[i], mounts))
-                        m->volumes[i]->dirty = true;
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                if (volume_notices_mounts(volumes_get(m->volumes, i), mounts))
+                        volumes_get(m->volumes, i)->dirty = true;
 }
 
 /* Without mountd nothing is known of mounts; it wakes us when it is back. */
@@ -305,9 +287,9 @@ static void reconcile(Manager *m)
         if (!m->mounts)
                 return;
         prober_look(m);
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (m->volumes[i]->dirty)
-                        volume_reconcile(m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                if (volumes_get(m->volumes, i)->dirty)
+                        volume_reconcile(volumes_get(m->volumes, i));
 }
 
 /* What changed is told before those who asked get their answers. */
@@ -322,8 +304,8 @@ static void do_round(Manager *m)
         if (!m->is_ready && m->ready_timer && is_at_rest(m))
                 become_ready(m);
         publish(m);
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_answer(m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_answer(volumes_get(m->volumes, i));
 }
 
 static int on_round(sd_event_source *s, void *userdata)
@@ -342,8 +324,8 @@ static bool is_about_a_mount(const Manager *m, const HotplugEvent *e)
 
         if (!s || s->knowledge != SEEN_SETTLED || e->settled || e->device->size == 0)
                 return false;
-        for (size_t i = 0; i < m->n_volumes; i++) {
-                const VolumeMount *mount = m->volumes[i]->mount;
+        for (size_t i = 0; i < volumes_count(m->volumes); i++) {
+                const VolumeMount *mount = volumes_get(m->volumes, i)->mount;
 
                 if (mount && mount->devnum == e->devnum && mount->diskseq == s->device->diskseq)
                         return true;
@@ -353,8 +335,8 @@ static bool is_about_a_mount(const Manager *m, const HotplugEvent *e)
 
 static void note_loss(Manager *m, const Device *old)
 {
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_notices_loss(m->volumes[i], old);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_notices_loss(volumes_get(m->volumes, i), old);
 }
 
 void manager_device_event(Manager *m, HotplugEvent *e)
@@ -450,8 +432,8 @@ static void on_missed(void *userdata)
 
 void manager_doubt(Manager *m)
 {
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_doubt(m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_doubt(volumes_get(m->volumes, i));
         manager_wake(m);
 }
 
@@ -498,14 +480,15 @@ static void on_disconnected(void *userdata)
 
         log_notice("wslbare-mountd went away; connecting again");
         drop_mounts(m);
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_forget_call(m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_forget_call(volumes_get(m->volumes, i));
         mark_all(m);
 }
 
 static void on_progress(const char *name, FailureStep step, void *userdata)
 {
-        Volume *v = manager_find_volume(userdata, name);
+        const Manager *m = userdata;
+        Volume *v = volumes_find(m->volumes, name);
 
         log_debug("%s: at step %s", name, failure_step_to_string(step));
         if (v)
@@ -514,7 +497,8 @@ static void on_progress(const char *name, FailureStep step, void *userdata)
 
 static void on_percent(const char *name, unsigned percent, void *userdata)
 {
-        Volume *v = manager_find_volume(userdata, name);
+        const Manager *m = userdata;
+        Volume *v = volumes_find(m->volumes, name);
 
         if (v)
                 volume_progress_percent(v, percent);
@@ -524,8 +508,8 @@ static void on_trouble(uint64_t fsid, int errnum, void *userdata)
 {
         Manager *m = userdata;
 
-        for (size_t i = 0; i < m->n_volumes; i++)
-                if (volume_hear_error(m->volumes[i], fsid, errnum))
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                if (volume_hear_error(volumes_get(m->volumes, i), fsid, errnum))
                         manager_wake(m);
         manager_look_later(m, TROUBLE_SETTLES_USEC);
 }
@@ -537,55 +521,9 @@ int manager_attach_mountd(Manager *m, int fd)
 
 /* Configuration. */
 
-static void log_problems(const Config *config)
+/* Its file is gone. */
+static void on_volume_goes(Volume *v)
 {
-        for (size_t i = 0; i < config->n_problems; i++) {
-                const ConfigProblem *p = &config->problems[i];
-                int level = p->severity == PROBLEM_ERROR ? LOG_ERR : LOG_WARNING;
-
-                if (p->line > 0)
-                        log_full(level, 0, NULL, "%s:%u: %s", p->file, p->line, p->text);
-                else
-                        log_full(level, 0, NULL, "%s: %s", p->file, p->text);
-        }
-}
-
-/* What became of its target before we were started. */
-static bool has_flag(const Manager *m, const char *prefix, const char *name)
-{
-        _cleanup_free_ char *path =
-                m->options.flags ? text_format("%s/%s%s", m->options.flags, prefix, name) : NULL;
-
-        return path && access(path, F_OK) == 0;
-}
-
-static int add_volume(Manager *m, VolumeConfig *config)
-{
-        _cleanup_(record_freep) Record *record = NULL;
-        Volume **grown;
-        int r = record_load(m->options.records, config->name, &record);
-
-        if (r < 0 && r != -ENOENT)
-                log_warning("The record of %s in %s cannot be read: %s", config->name,
-                            m->options.records, strerror(-r));
-        grown = reallocarray(m->volumes, m->n_volumes + 1, sizeof(*grown));
-        if (!grown) {
-                volume_config_free(config);
-                return -ENOMEM;
-        }
-        m->volumes = grown;
-        r = volume_new(m, config, record, &m->volumes[m->n_volumes]);
-        if (r < 0)
-                return r;
-        m->volumes[m->n_volumes]->target_active = has_flag(m, "", config->name);
-        m->volumes[m->n_volumes]->target_unsure = has_flag(m, ".", config->name);
-        m->n_volumes++;
-        return 0;
-}
-
-static void remove_volume(Manager *m, size_t i)
-{
-        Volume *v = m->volumes[i];
         const LogContext about = { v->config->name, v->device };
 
         if (v->mount)
@@ -593,83 +531,15 @@ static void remove_volume(Manager *m, size_t i)
                          "%s is not configured any more; it stays mounted on %s", v->config->name,
                          v->mount->target);
         if (v->is_published)
-                bus_volume_removed(bus_connection(m->bus), v);
-        volume_free(v);
-        memmove(m->volumes + i, m->volumes + i + 1, (m->n_volumes - i - 1) * sizeof(*m->volumes));
-        m->n_volumes--;
-}
-
-/* Volumes whose file went, or is refused by now. */
-static void drop_missing(Manager *m, const Config *config)
-{
-        for (size_t i = m->n_volumes; i > 0; i--) {
-                Volume *v = m->volumes[i - 1];
-
-                if (config_find(config, v->config->name))
-                        continue;
-                if (config_refuses(config, v->config))
-                        v->config_is_bad = true;
-                else
-                        remove_volume(m, i - 1);
-        }
-}
-
-static int compare_volumes(const void *a, const void *b)
-{
-        return strcmp((*(Volume *const *)a)->config->name, (*(Volume *const *)b)->config->name);
-}
-
-/* Takes the volumes out of CONFIG, whose problems remain. */
-static int take_volumes(Manager *m, Config *config)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < config->n_volumes; i++) {
-                VolumeConfig *c = TAKE_PTR(config->volumes[i]);
-                Volume *v = manager_find_volume(m, c->name);
-
-                if (v)
-                        volume_set_config(v, c);
-                else if (r >= 0)
-                        r = add_volume(m, c);
-                else
-                        volume_config_free(c);
-        }
-        config->n_volumes = 0;
-        if (m->n_volumes > 0)
-                qsort(m->volumes, m->n_volumes, sizeof(*m->volumes), compare_volumes);
-        return r;
-}
-
-static bool same_problems(const Config *a, const Config *b)
-{
-        if (a->n_problems != b->n_problems)
-                return false;
-        for (size_t i = 0; i < a->n_problems; i++) {
-                const ConfigProblem *p = &a->problems[i], *q = &b->problems[i];
-
-                if (!streq(p->file, q->file) || p->line != q->line || p->severity != q->severity ||
-                    !streq(p->text, q->text))
-                        return false;
-        }
-        return true;
+                bus_volume_removed(bus_connection(v->manager->bus), v);
 }
 
 int manager_load(Manager *m)
 {
-        _cleanup_(config_freep) Config *config = NULL;
-        bool is_problems_changed;
-        int r = config_load(&m->options.config, &config);
+        bool is_other = false;
+        int r = volumes_load(m->volumes, &is_other);
 
-        if (r < 0)
-                return r;
-        log_problems(config);
-        is_problems_changed = !m->config || !same_problems(m->config, config);
-        drop_missing(m, config);
-        r = take_volumes(m, config);
-        config_free(m->config);
-        m->config = TAKE_PTR(config);
-        m->is_config_changed |= is_problems_changed;
+        m->is_config_changed |= is_other;
         m->is_hint_due = true;
         mark_all(m);
         return r;
@@ -696,7 +566,7 @@ void manager_reload(Manager *m)
         if (!announced)
                 return; /* READY=1 comes by its own rule */
         free(m->status);
-        m->status = summary_describe(m);
+        m->status = summary_describe(m->volumes);
         notify_ready(m->status ? m->status : "");
 }
 
@@ -711,8 +581,8 @@ int manager_rescan(Manager *m)
 
         if (!m->monitor)
                 return -ENOTCONN;
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_start_afresh(m->volumes[i]);
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_start_afresh(volumes_get(m->volumes, i));
         r = scan_devices(m);
         mark_all(m);
         do_round(m);
@@ -732,6 +602,9 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
         m->options = *options;
         m->mounts_fd = -1;
         r = devices_new(&m->devices);
+        if (r >= 0)
+                r = volumes_new(m, &options->config, options->records, options->flags,
+                                on_volume_goes, &m->volumes);
         if (r >= 0) {
                 const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
                                                       on_percent,   on_trouble,      m };
@@ -798,16 +671,13 @@ Manager *manager_free(Manager *m)
         config_watch_free(m->watch);
         clock_watch_free(m->clock);
         gate_drop_all(m);
-        for (size_t i = 0; i < m->n_volumes; i++)
-                volume_free(m->volumes[i]);
-        free(m->volumes);
+        volumes_free(m->volumes);
         bus_free(m->bus);
         devices_free(m->devices);
         monitor_free(m->monitor);
         mountd_client_free(m->mountd);
         drop_mounts(m);
         mountinfo_free(m->mounts);
-        config_free(m->config);
         sd_event_source_disable_unref(m->round);
         sd_event_source_disable_unref(m->ready_timer);
         sd_event_source_disable_unref(m->later);

@@ -11,6 +11,7 @@
 #include "hotplug.h"
 #include "mountinfo.h"
 #include "volume.h"
+#include "volumes.h"
 
 /* What there is, and the one road: whatever happens marks volumes, and one deferred round looks at
  * those again. */
@@ -91,12 +92,9 @@ void manager_mark_for(Manager *m, const Device *d);
 void manager_look_later(Manager *m, uint64_t pause_usec);
 uint64_t manager_realtime(const Manager *m); /* CLOCK_REALTIME */
 
-size_t manager_n_volumes(const Manager *m);
-Volume *manager_volume(const Manager *m, size_t i); /* sorted by name */
+const Volumes *manager_volumes(const Manager *m);
 const ManagerView *manager_view(const Manager *m);
 GateCall **manager_gate(Manager *m); /* those that wait at the gate */
-Volume *manager_find_volume(const Manager *m, const char *name);
-const Config *manager_config(const Manager *m);
 const char *manager_shared(const Manager *m);
 /* Whether everything that was there at the start is at rest, or its time was up. */
 bool manager_is_ready(const Manager *m);

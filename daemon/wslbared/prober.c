@@ -7,10 +7,10 @@
 /* Until a disk that did not answer, or that somebody partitions, is looked at again. */
 #define PROBE_AGAIN_USEC (5 * USEC_PER_SEC)
 
-static bool is_wanted(const Manager *m, const Device *d)
+static bool is_wanted(const Volumes *volumes, const Device *d)
 {
-        for (size_t i = 0; i < manager_n_volumes(m); i++)
-                if (match_device_unseen(&manager_volume(m, i)->config->match, d))
+        for (size_t i = 0; i < volumes_count(volumes); i++)
+                if (match_device_unseen(&volumes_get(volumes, i)->config->match, d))
                         return true;
         return false;
 }
@@ -59,7 +59,8 @@ void prober_look(Manager *m)
                 Seen *s = devices_get(devices, i);
                 const Device *d = s->device;
 
-                if (s->knowledge != SEEN_UNKNOWN || d->size == 0 || !is_wanted(m, d))
+                if (s->knowledge != SEEN_UNKNOWN || d->size == 0 ||
+                    !is_wanted(manager_volumes(m), d))
                         continue;
                 if (s->probe_usec > manager_now(m)) {
                         manager_look_later(m, s->probe_usec - manager_now(m));

@@ -4,12 +4,12 @@
 #include "macro.h"
 #include "text.h"
 
-unsigned summary_count(const Manager *m, VolumeState state)
+unsigned summary_count(const Volumes *volumes, VolumeState state)
 {
         unsigned n = 0;
 
-        for (size_t i = 0; i < manager_n_volumes(m); i++)
-                n += manager_volume(m, i)->state == state;
+        for (size_t i = 0; i < volumes_count(volumes); i++)
+                n += volumes_get(volumes, i)->state == state;
         return n;
 }
 
@@ -21,17 +21,17 @@ static char *describe_volume(const Volume *v)
         return strdup(v->config->name);
 }
 
-static char *list_state(const Manager *m, VolumeState state, char *so_far)
+static char *list_state(const Volumes *volumes, VolumeState state, char *so_far)
 {
         bool first = true;
 
-        for (size_t i = 0; so_far && i < manager_n_volumes(m); i++) {
+        for (size_t i = 0; so_far && i < volumes_count(volumes); i++) {
                 _cleanup_free_ char *volume = NULL;
                 char *longer;
 
-                if (manager_volume(m, i)->state != state)
+                if (volumes_get(volumes, i)->state != state)
                         continue;
-                volume = describe_volume(manager_volume(m, i));
+                volume = describe_volume(volumes_get(volumes, i));
                 if (!volume)
                         longer = NULL;
                 else if (first)
@@ -47,9 +47,9 @@ static char *list_state(const Manager *m, VolumeState state, char *so_far)
 }
 
 /* Files that have errors; their problems follow each other. */
-static size_t count_bad_files(const Manager *m)
+static size_t count_bad_files(const Volumes *volumes)
 {
-        const Config *config = manager_config(m);
+        const Config *config = volumes_config(volumes);
         const char *last = NULL;
         size_t n = 0;
 
@@ -64,9 +64,9 @@ static size_t count_bad_files(const Manager *m)
         return n;
 }
 
-static char *list_bad_files(const Manager *m, char *so_far)
+static char *list_bad_files(const Volumes *volumes, char *so_far)
 {
-        size_t n = count_bad_files(m);
+        size_t n = count_bad_files(volumes);
         char *longer;
 
         if (!so_far || n == 0)
@@ -76,26 +76,26 @@ static char *list_bad_files(const Manager *m, char *so_far)
         return longer;
 }
 
-char *summary_describe(const Manager *m)
+char *summary_describe(const Volumes *volumes)
 {
         char *text;
 
-        if (manager_n_volumes(m) == 0)
-                return list_bad_files(m, strdup("No volumes are configured"));
-        text = text_format("%u of %zu mounted", summary_count(m, VOLUME_MOUNTED),
-                           manager_n_volumes(m));
+        if (volumes_count(volumes) == 0)
+                return list_bad_files(volumes, strdup("No volumes are configured"));
+        text = text_format("%u of %zu mounted", summary_count(volumes, VOLUME_MOUNTED),
+                           volumes_count(volumes));
         for (VolumeState s = VOLUME_ABSENT; s <= VOLUME_FAILED; s++)
                 if (s != VOLUME_MOUNTED)
-                        text = list_state(m, s, text);
-        return list_bad_files(m, text);
+                        text = list_state(volumes, s, text);
+        return list_bad_files(volumes, text);
 }
 
-bool summary_is_degraded(const Manager *m)
+bool summary_is_degraded(const Volumes *volumes)
 {
-        for (size_t i = 0; i < manager_n_volumes(m); i++) {
-                if (manager_volume(m, i)->failure_step == STEP_RUN)
+        for (size_t i = 0; i < volumes_count(volumes); i++) {
+                if (volumes_get(volumes, i)->failure_step == STEP_RUN)
                         return true;
-                switch (manager_volume(m, i)->state) {
+                switch (volumes_get(volumes, i)->state) {
                 case VOLUME_AMBIGUOUS:
                 case VOLUME_UNSUPPORTED:
                 case VOLUME_LOST:
@@ -114,5 +114,5 @@ bool summary_is_degraded(const Manager *m)
                         break;
                 }
         }
-        return count_bad_files(m) > 0;
+        return count_bad_files(volumes) > 0;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "manager.h"
+#include "volumes.h"
 
 /* How it is with all volumes together. */
 
 /* The number of volumes in STATE. */
-unsigned summary_count(const Manager *m, VolumeState state);
+unsigned summary_count(const Volumes *volumes, VolumeState state);
 
 /* "3 of 5 mounted, absent: backup, checking: data (43 %), errors in 1 file"; NULL when out of
  * memory. */
-char *summary_describe(const Manager *m);
+char *summary_describe(const Volumes *volumes);
 
 /* Whether a volume, or a file, is not as it should be. */
-bool summary_is_degraded(const Manager *m);
+bool summary_is_degraded(const Volumes *volumes);

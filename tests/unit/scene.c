@@ -170,6 +170,12 @@ void scene_start_with_device(Scene *s)
         scene_settle(s);
 }
 
+void scene_reload(Scene *s)
+{
+        manager_reload(s->manager);
+        scene_settle(s);
+}
+
 bool scene_wait(Scene *s, unsigned *tries)
 {
         ASSERT(sd_event_run(s->event, 5 * USEC_PER_MSEC) >= 0);
@@ -222,7 +228,7 @@ void scene_unplug(Scene *s, unsigned n)
 
 Volume *scene_volume(const Scene *s, const char *name)
 {
-        return must_have(manager_find_volume(s->manager, name));
+        return must_have(volumes_find(manager_volumes(s->manager), name));
 }
 
 static void on_done(const char *error, const char *message, void *userdata)
@@ -254,7 +260,7 @@ void scene_look_again(Scene *s)
         static const char *const names[] = { "data", "other", "third" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                Volume *v = manager_find_volume(s->manager, names[i]);
+                Volume *v = volumes_find(manager_volumes(s->manager), names[i]);
 
                 if (v)
                         v->dirty = true;

@@ -58,6 +58,8 @@ void scene_connect(Scene *s);
 void scene_start_with_device(Scene *s);
 /* Runs the loop until nothing more happens, less what timers will do. */
 void scene_settle(Scene *s);
+/* Loads the files again, and settles. */
+void scene_reload(Scene *s);
 /* Runs it once, waiting a moment for timers; false when TRIES, which counts down, is at its end. */
 bool scene_wait(Scene *s, unsigned *tries);
 #define SCENE_TRIES 2000 /* of 5 ms */

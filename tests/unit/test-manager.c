@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What goes through all volumes: events, the connection, reloading, and what systemd is
- * told. What manager_start() does with udev and mountd's real socket is for the system tests. */
+/* What goes through all volumes: events, the connection, and what systemd is told. What
+ * manager_start() does with udev and mountd's real socket is for the system tests. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -352,219 +352,6 @@ static void test_end_while_at_work(void)
         ASSERT_CALLS(s, 1, 1, 0, 0); /* nothing of it is left behind: valgrind and the sanitizers */
 }
 
-/* Reloading. */
-
-static void reload(Scene *s)
-{
-        manager_reload(s->manager);
-        scene_settle(s);
-}
-
-static void test_reload_adds(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        ASSERT_CONTAINS(s->heard, "STATUS=No volumes are configured\n");
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-}
-
-static void test_reload_changes(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-        _cleanup_free_ char *fingerprint = NULL;
-
-        scene_configure(s, "data", UUID_B, "");
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "absent");
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-        fingerprint = strdup(fake_mountd_last(s->mountd)->fingerprint);
-
-        scene_configure(s, "data", UUID_A, "Options=noatime\n");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT(scene_volume(s, "data")->mount->stale);
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-
-        scene_unplug(s, 1);
-        scene_plug(s, 1, 8, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT(!scene_volume(s, "data")->mount->stale);
-        ASSERT_CALLS(s, 0, 2, 1, 0);
-        ASSERT(!streq(fake_mountd_last(s->mountd)->fingerprint, fingerprint));
-}
-
-static void test_reload_of_what_is_mounted_elsewhere(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        scene_configure(s, "data", UUID_B, ""); /* the mounted device fits no more */
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-        scene_unplug(s, 1);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "absent");
-        ASSERT_CALLS(s, 0, 1, 1, 0);
-}
-
-static void test_bad_file_of_a_mounted_volume(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
-        reload(s);
-        ASSERT(scene_volume(s, "data")->config_is_bad);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "config");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-        ASSERT(manager_config(s->manager)->n_problems > 0);
-
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT(!scene_volume(s, "data")->config_is_bad);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-}
-
-static void test_bad_file_mounts_nothing(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_start(s);
-        scene_settle(s);
-        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
-        reload(s);
-        ASSERT_STATE(s, "data", "absent");
-        ASSERT_FAILURE(s, "data", "config");
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "failed");
-        ASSERT_FAILURE(s, "data", "config");
-        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
-
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_FAILURE(s, "data", "");
-}
-
-static void test_mended_file_of_an_absent_volume(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_start(s);
-        scene_settle(s);
-        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
-        reload(s);
-        ASSERT_FAILURE(s, "data", "config");
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT_STATE(s, "data", "absent");
-        ASSERT_FAILURE(s, "data", "");
-        ASSERT_STR(scene_volume(s, "data")->failure_message, NULL);
-}
-
-static void test_bad_from_the_start(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_write(s, "data", "[Match]\nUUID=" UUID_A "\n");
-        scene_configure(s, "other", UUID_B, "");
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_plug(s, 2, 8, UUID_B);
-        scene_settle(s);
-        ASSERT(!manager_find_volume(s->manager, "data"));
-        ASSERT_STATE(s, "other", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-}
-
-static void test_reload_removes(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_configure(s, "other", UUID_B, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, (FakeAnswer){ .kind = FAKE_SUCCESS });
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_plug(s, 2, 8, UUID_B);
-        scene_settle(s);
-        scene_remove(s, "data");  /* mounted */
-        scene_remove(s, "other"); /* at work */
-        reload(s);
-        ASSERT(!manager_find_volume(s->manager, "data"));
-        ASSERT(!manager_find_volume(s->manager, "other"));
-        fake_mountd_release(s->mountd);
-        scene_unplug(s, 1);
-        scene_settle(s);
-        ASSERT_CALLS(s, 0, 2, 0, 0);
-        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
-}
-
-/* Removed while mounted, and there again: mountd's record knows it. */
-static void test_reload_brings_back(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        scene_record(s, "data", RECORD_MOUNTED, 1, 7, scene_volume(s, "data")->mount->id);
-        scene_remove(s, "data");
-        reload(s);
-        scene_configure(s, "data", UUID_A, "");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 1);
-}
-
-static void test_reload_while_mounting(void)
-{
-        _cleanup_(scene_freep) Scene *s = scene_new();
-
-        scene_configure(s, "data", UUID_A, "");
-        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
-        scene_start(s);
-        scene_plug(s, 1, 7, UUID_A);
-        scene_settle(s);
-        scene_configure(s, "data", UUID_A, "ReadOnly=yes\n");
-        reload(s);
-        ASSERT_STATE(s, "data", "mounting");
-        fake_mountd_release(s->mountd);
-        scene_settle(s);
-        ASSERT_STATE(s, "data", "mounted");
-        ASSERT_CALLS(s, 0, 1, 0, 0);
-}
-
 /* What systemd is told. */
 
 static void test_status(void)
@@ -605,7 +392,7 @@ static void test_reload_is_announced(void)
         ASSERT_EQ(count_heard(s, "READY=1"), 1);
         ASSERT(!strstr(s->heard, "RELOADING=1"));
         scene_configure(s, "data", UUID_A, "Check=perhaps\n"); /* READY on every path */
-        reload(s);
+        scene_reload(s);
         reloading = strstr(s->heard, "RELOADING=1\nMONOTONIC_USEC=");
         ASSERT(reloading);
         ASSERT(strspn(reloading + strlen("RELOADING=1\nMONOTONIC_USEC="), DIGITS) > 3);
@@ -624,9 +411,9 @@ static void test_reload_before_ready(void)
         ASSERT(manager_await_rest(s->manager) >= 0);
         scene_configure(s, "data", UUID_A, "");
         scene_plug(s, 1, 7, UUID_A);
-        reload(s);
+        scene_reload(s);
         ASSERT_STATE(s, "data", "mounting");
-        reload(s);
+        scene_reload(s);
         ASSERT_EQ(manager_view(s->manager)->state, MANAGER_STARTING);
         ASSERT_EQ(count_heard(s, "RELOADING=1"), 0);
         ASSERT_EQ(count_heard(s, "READY=1"), 0);
@@ -635,7 +422,7 @@ static void test_reload_before_ready(void)
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_EQ(count_heard(s, "READY=1"), 1);
         ASSERT_EQ(manager_view(s->manager)->state, MANAGER_RUNNING);
-        reload(s);
+        scene_reload(s);
         ASSERT_EQ(count_heard(s, "RELOADING=1"), 1);
         ASSERT_EQ(count_heard(s, "READY=1"), 2);
 }
@@ -674,10 +461,6 @@ TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events
           TEST(scan_while_at_work), TEST(fifty_at_once), TEST(two_volumes_on_one_device),
           TEST(nothing_without_a_mountd), TEST(connection_lost_while_mounting),
           TEST(connection_lost_after_mounting), TEST(connection_lost_while_idle),
-          TEST(mounts_change_while_disconnected), TEST(end_while_at_work), TEST(reload_adds),
-          TEST(reload_changes), TEST(reload_of_what_is_mounted_elsewhere),
-          TEST(bad_file_of_a_mounted_volume), TEST(bad_file_mounts_nothing),
-          TEST(mended_file_of_an_absent_volume), TEST(bad_from_the_start), TEST(reload_removes),
-          TEST(reload_brings_back), TEST(reload_while_mounting), TEST(status),
+          TEST(mounts_change_while_disconnected), TEST(end_while_at_work), TEST(status),
           TEST(reload_is_announced), TEST(reload_before_ready),
           TEST(ready_does_not_wait_for_targets), TEST(not_ready_without_a_start))

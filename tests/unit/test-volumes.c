@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What becomes of volumes when their files come, change and go. */
+
+#include "macro.h"
+#include "scene.h"
+
+static const FakeAnswer held = { .kind = FAKE_HOLD };
+
+static void test_reload_adds(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "STATUS=No volumes are configured\n");
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_reload_changes(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_free_ char *fingerprint = NULL;
+
+        scene_configure(s, "data", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        fingerprint = strdup(fake_mountd_last(s->mountd)->fingerprint);
+
+        scene_configure(s, "data", UUID_A, "Options=noatime\n");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(scene_volume(s, "data")->mount->stale);
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        scene_unplug(s, 1);
+        scene_plug(s, 1, 8, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT(!scene_volume(s, "data")->mount->stale);
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+        ASSERT(!streq(fake_mountd_last(s->mountd)->fingerprint, fingerprint));
+}
+
+static void test_reload_of_what_is_mounted_elsewhere(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_B, ""); /* the mounted device fits no more */
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+}
+
+static void test_bad_file_of_a_mounted_volume(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        scene_reload(s);
+        ASSERT(scene_volume(s, "data")->config_is_bad);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "config");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT(volumes_config(manager_volumes(s->manager))->n_problems > 0);
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT(!scene_volume(s, "data")->config_is_bad);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_bad_file_mounts_nothing(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "config");
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "failed");
+        ASSERT_FAILURE(s, "data", "config");
+        ASSERT_EQ(fake_mountd_count_all(s->mountd), 0);
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+static void test_mended_file_of_an_absent_volume(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "Check=perhaps\n");
+        scene_reload(s);
+        ASSERT_FAILURE(s, "data", "config");
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_STR(scene_volume(s, "data")->failure_message, NULL);
+}
+
+static void test_bad_from_the_start(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_write(s, "data", "[Match]\nUUID=" UUID_A "\n");
+        scene_configure(s, "other", UUID_B, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        ASSERT(!volumes_find(manager_volumes(s->manager), "data"));
+        ASSERT_STATE(s, "other", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+static void test_reload_removes(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_configure(s, "other", UUID_B, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, (FakeAnswer){ .kind = FAKE_SUCCESS });
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_plug(s, 2, 8, UUID_B);
+        scene_settle(s);
+        scene_remove(s, "data");  /* mounted */
+        scene_remove(s, "other"); /* at work */
+        scene_reload(s);
+        ASSERT(!volumes_find(manager_volumes(s->manager), "data"));
+        ASSERT(!volumes_find(manager_volumes(s->manager), "other"));
+        fake_mountd_release(s->mountd);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_CALLS(s, 0, 2, 0, 0);
+        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+}
+
+/* Removed while mounted, and there again: mountd's record knows it. */
+static void test_reload_brings_back(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, scene_volume(s, "data")->mount->id);
+        scene_remove(s, "data");
+        scene_reload(s);
+        scene_configure(s, "data", UUID_A, "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 1);
+}
+
+static void test_reload_while_mounting(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        scene_configure(s, "data", UUID_A, "ReadOnly=yes\n");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounting");
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+TEST_MAIN(TEST(reload_adds), TEST(reload_changes), TEST(reload_of_what_is_mounted_elsewhere),
+          TEST(bad_file_of_a_mounted_volume), TEST(bad_file_mounts_nothing),
+          TEST(mended_file_of_an_absent_volume), TEST(bad_from_the_start), TEST(reload_removes),
+          TEST(reload_brings_back), TEST(reload_while_mounting))
