@@ -2,6 +2,7 @@
 
 #include "volume-trouble.h"
 #include "macro.h"
+#include "volume-past.h"
 
 void volume_doubt(Volume *v)
 {
@@ -9,6 +10,7 @@ void volume_doubt(Volume *v)
                 return;
         v->mount->doubted = true;
         v->dirty = true;
+        volume_start_afresh(v);
 }
 
 bool volume_hear_error(Volume *v, uint64_t fsid, int errnum)

@@ -262,8 +262,8 @@ static void test_verification_fails(void)
         scene_look_again(s);
         ASSERT_CALLS(s, 0, 2, 0, 3);
 
-        /* A reload starts afresh. */
-        manager_reload(s->manager);
+        /* Another doubt starts afresh. */
+        manager_doubt(s->manager);
         scene_settle(s);
         ASSERT_CALLS(s, 0, 2, 0, 4);
         ASSERT_STATE(s, "data", "mounted");
