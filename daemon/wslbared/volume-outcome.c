@@ -310,9 +310,12 @@ void volume_take_outcome(Volume *v, PlanAction action, MountdResult *r)
         if (r->error &&
             (streq(r->error, "InProgress") || streq(r->error, SD_BUS_ERROR_LIMITS_EXCEEDED)))
                 put_off(v, r);
-        else if (r->error && streq(r->error, "Hanging") && action != PLAN_UNMOUNT &&
-                 action != PLAN_EJECT)
-                take_hanging(v, r);
-        else
+        else if (r->error && streq(r->error, "Hanging")) {
+                /* Who asked is not to wait as long as the disk does. */
+                if (v->unmount_wanted || v->eject_devnum != 0)
+                        fail_unmount(v, r);
+                else
+                        take_hanging(v, r);
+        } else
                 take_answer(v, action, r);
 }

@@ -180,6 +180,7 @@ static void want_unmount(Volume *v, bool lazy)
         v->unmount_wanted = true;
         v->unmount_error = NULL;
         v->wanted_devnum = 0;
+        volume_start_afresh(v);
 }
 
 static void want_eject(Volume *v)
@@ -192,6 +193,7 @@ static void want_eject(Volume *v)
         v->eject_diskseq = d->diskseq;
         v->unmount_error = NULL;
         v->wanted_devnum = 0;
+        volume_start_afresh(v);
 }
 
 static void want(Volume *v, const VolumeRequest *q)

@@ -130,12 +130,30 @@ static const Device *device_of_mount(const Volume *v)
         return v->mount ? find_same(v, v->mount->devnum, v->mount->diskseq) : NULL;
 }
 
+void volume_forget_call(Volume *v)
+{
+        v->call = mountd_call_free(v->call);
+        v->action = PLAN_NOTHING;
+}
+
+/* Whether what is at work for a mount is worth nothing once its device is gone. */
+static bool is_about_the_device(PlanAction action)
+{
+        return action == PLAN_ADOPT || action == PLAN_VERIFY || action == PLAN_START_TARGET;
+}
+
 void volume_notices_loss(Volume *v, const Device *old)
 {
         const Device *d = device_of_mount(v);
 
         if (d && device_is_sibling(d, old))
                 v->mount->lost++;
+        if (d || !v->mount)
+                return;
+        /* Nothing that waits for the disk is to be waited for. */
+        if (v->call && is_about_the_device(v->action))
+                volume_forget_call(v);
+        volume_start_afresh(v);
 }
 
 bool volume_cares_for(const Volume *v, const Device *d)
@@ -183,12 +201,6 @@ bool volume_is_at_rest(const Volume *v)
 {
         /* A target's jobs are systemd's business, and may take their time. */
         return (!v->call || v->action == PLAN_START_TARGET) && !v->dirty && !v->past.put_off;
-}
-
-void volume_forget_call(Volume *v)
-{
-        v->call = mountd_call_free(v->call);
-        v->action = PLAN_NOTHING;
 }
 
 static void on_answer(MountdResult *r, void *userdata)

@@ -231,7 +231,67 @@ static void test_hanging_unmount(void)
         ASSERT_CALLS(s, 0, 1, 1, 0);
 }
 
+/* What needs the mount cannot be stopped either. */
+static void test_hanging_target(void)
+{
+        for (VolumeVerb verb = VERB_UNMOUNT; verb <= VERB_EJECT; verb++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                if (verb == VERB_MOUNT)
+                        continue;
+                scene_configure(s, "data", UUID_A, "");
+                scene_start_with_device(s);
+                fake_mountd_answer(s->mountd, FAKE_TARGET, hanging);
+                ASSERT(scene_request(s, "data", verb, &answer));
+                scene_settle(s);
+                ASSERT_STR(answer, "TimedOut");
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_CALLS(s, 0, 1, 0, 0);
+        }
+}
+
+/* Whoever asks is not put off by what was put off before. */
+static void test_asked_while_put_off(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_ADOPT, hanging);
+        manager_doubt(s->manager);
+        scene_settle(s);
+        ASSERT(scene_volume(s, "data")->past.put_off);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
+        scene_settle(s);
+        ASSERT_STR(answer, "");
+        ASSERT_STATE(s, "data", "unmounted");
+}
+
+/* Nor is what has to be done when the disk goes. */
+static void test_lost_while_it_hangs(void)
+{
+        const FakeAnswer rows[] = { hanging, held };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                scene_configure(s, "data", UUID_A, "");
+                scene_start_with_device(s);
+                fake_mountd_answer(s->mountd, FAKE_ADOPT, rows[i]);
+                manager_doubt(s->manager);
+                scene_settle(s);
+                ASSERT_CALLS(s, 0, 1, 0, 1);
+                scene_unplug(s, 1);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "absent");
+                ASSERT_CALLS(s, 0, 1, 1, 1);
+        }
+}
+
 TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
-          TEST(hanging_is_shown), TEST(hanging_unmount))
+          TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
+          TEST(asked_while_put_off), TEST(lost_while_it_hangs))
