@@ -19,7 +19,8 @@ static const MountdResult lost_track = {
         .message = (char *)"wslbare-mountd did not say what it mounted",
 };
 
-static int mount_from_result(MountdResult *r, VolumeMount **ret)
+/* What was asked for is known where it is what is asked for. */
+static int mount_from_result(const Volume *v, MountdResult *r, VolumeMount **ret)
 {
         VolumeMount *m = calloc(1, sizeof(*m));
 
@@ -31,6 +32,7 @@ static int mount_from_result(MountdResult *r, VolumeMount **ret)
                         .read_only = r->read_only,
                         .made_read_only = r->made_read_only,
                         .stale = r->stale,
+                        .asked = r->stale ? NULL : volume_asks(v->config),
                         .fsid = r->fsid,
                         .error = r->fs_error,
                         .target = TAKE_PTR(r->target),
@@ -143,12 +145,22 @@ static void take_latency(Volume *v)
         v->latency_usec = s ? manager_now(v->manager) - s->event_usec : 0;
 }
 
+/* The file may have changed while it was at work. */
+static void note_asked(Volume *v)
+{
+        VolumeMount *m = v->mount;
+
+        m->stale |= !streq_ptr(v->asked, m->asked);
+        free(m->asked);
+        m->asked = TAKE_PTR(v->asked);
+}
+
 static void take_mount(Volume *v, MountdResult *r, bool made)
 {
         VolumeMount *mount;
 
         log_warnings(v, r);
-        if (mount_from_result(r, &mount) < 0) {
+        if (mount_from_result(v, r, &mount) < 0) {
                 take_failure(v, &lost_track);
                 return;
         }
@@ -156,8 +168,8 @@ static void take_mount(Volume *v, MountdResult *r, bool made)
                 volume_note_kept(v);
         volume_mount_free(v->mount);
         v->mount = mount;
-        v->mount->stale |= v->is_outdated;
-        v->is_outdated = false;
+        if (made)
+                note_asked(v);
         v->held_devnum = 0;
         if (made)
                 take_latency(v);
@@ -182,7 +194,7 @@ static void take_verification(Volume *v, MountdResult *r)
 {
         VolumeMount *mount;
 
-        if (r->error || mount_from_result(r, &mount) < 0) {
+        if (r->error || mount_from_result(v, r, &mount) < 0) {
                 fail_verification(v, r->error ? r : &lost_track);
                 return;
         }

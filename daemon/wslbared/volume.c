@@ -23,6 +23,7 @@ VolumeMount *volume_mount_free(VolumeMount *m)
                 return NULL;
         free(m->target);
         free(m->options);
+        free(m->asked);
         free(m->doubt_message);
         free(m);
         return NULL;
@@ -43,6 +44,7 @@ Volume *volume_free(Volume *v)
         free(v->unmount_message);
         free(v->requests);
         volume_config_free(v->config);
+        free(v->asked);
         free(v->device);
         free(v->failure_message);
         free(v);
@@ -89,24 +91,29 @@ int volume_new(Manager *m, VolumeConfig *config, const Record *record, Volume **
         return 0;
 }
 
-static bool mounts_alike(const VolumeConfig *a, const VolumeConfig *b)
+char *volume_asks(const VolumeConfig *c)
 {
-        return streq_ptr(a->where, b->where) && streq_ptr(a->type, b->type) &&
-               streq(a->options_text, b->options_text) && a->read_only == b->read_only;
+        return text_format("%s %s %d %s", c->where ? c->where : "-", c->type ? c->type : "-",
+                           c->read_only, c->options_text);
+}
+
+static void compare_mount(Volume *v, const VolumeConfig *config)
+{
+        _cleanup_free_ char *asks = volume_asks(config);
+        const LogContext about = { config->name, v->device };
+        bool was_stale = v->mount->stale;
+
+        v->mount->stale = !asks || !streq_ptr(v->mount->asked, asks);
+        if (v->mount->stale && !was_stale)
+                log_full(LOG_NOTICE, 0, &about,
+                         "%s: what changed in its file takes effect at the next mount",
+                         config->name);
 }
 
 void volume_set_config(Volume *v, VolumeConfig *config)
 {
-        if (v->mount && !mounts_alike(v->config, config)) {
-                const LogContext about = { config->name, v->device };
-
-                v->mount->stale = true;
-                log_full(LOG_NOTICE, 0, &about,
-                         "%s: what changed in its file takes effect at the next mount",
-                         config->name);
-        }
-        if (v->action == PLAN_MOUNT && !mounts_alike(v->config, config))
-                v->is_outdated = true;
+        if (v->mount && !v->mount->recorded)
+                compare_mount(v, config);
         volume_config_free(v->config);
         v->config = config;
         v->config_is_bad = false;
@@ -456,7 +463,8 @@ static void follow(Volume *v, const Plan *p)
         r = v->past.put_off ? 0 : act(v, p);
         if (v->call) {
                 v->action = p->action;
-                v->is_outdated = false;
+                free(v->asked);
+                v->asked = p->action == PLAN_MOUNT ? volume_asks(v->config) : NULL;
         }
         v->target_unsure |= v->action == PLAN_START_TARGET || v->action == PLAN_STOP_TARGET;
         if (r < 0 && r != -ENOTCONN)

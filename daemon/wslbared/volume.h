@@ -30,10 +30,12 @@ typedef struct VolumeMount {
         bool made_read_only; /* when it was mounted */
         bool recorded;       /* by mountd, before we started: not looked at yet */
         unsigned lost;       /* other devices of its filesystem, since */
-        bool stale;          /* the configuration asks for something else by now */
-        bool doubted;        /* to be verified again, see volume-trouble.h */
-        uint64_t fsid;       /* of the filesystem, see mountd-client.h */
-        int error;           /* that the kernel found in it, 0 none */
+        char *asked;   /* what was asked for, see volume_asks(); NULL: not known, and something else
+                        */
+        bool stale;    /* the configuration asks for something else by now */
+        bool doubted;  /* to be verified again, see volume-trouble.h */
+        uint64_t fsid; /* of the filesystem, see mountd-client.h */
+        int error;     /* that the kernel found in it, 0 none */
         int doubt_errno;     /* how the latest verification failed */
         char *doubt_message; /* NULL: it did not */
 } VolumeMount;
@@ -124,7 +126,7 @@ typedef struct Volume {
         bool is_hinted;  /* see hint.h */
         bool is_changed; /* since */
 
-        bool is_outdated; /* the file changed while its mount is at work */
+        char *asked; /* of the mount that is at work */
 
         MountdCall *call;  /* at work */
         PlanAction action; /* that CALL is for */
@@ -142,6 +144,10 @@ static inline void volume_freep(Volume **v)
 {
         volume_free(*v);
 }
+
+/* What C asks for that only another mount can change, in words that can be compared. NULL: out of
+ * memory. */
+char *volume_asks(const VolumeConfig *c);
 
 /* Replaces the configuration, which is taken; a mount stays as it is. Starts afresh. */
 void volume_set_config(Volume *v, VolumeConfig *config);

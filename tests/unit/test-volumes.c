@@ -55,6 +55,35 @@ static void test_reload_changes(void)
         ASSERT(!streq(fake_mountd_last(s->mountd)->fingerprint, fingerprint));
 }
 
+/* What is mounted is compared with what the file asks for, and not the file with what it was. */
+static void test_reload_changes_back(void)
+{
+        static const struct {
+                const char *extra;
+                bool stale;
+        } rows[] = {
+                { "Options=noatime\n", true }, { "ReadOnly=yes\n", true }, { "", false },
+                { "Options=noexec\n", true },  { "RetrySec=5\n", false },
+        };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, (FakeAnswer){ .kind = FAKE_HOLD });
+        scene_start_with_device(s);
+        scene_configure(s, "data", UUID_A, "ReadOnly=yes\n");
+        scene_reload(s);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT(scene_volume(s, "data")->mount->stale);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                test_row(rows[i].extra);
+                scene_configure(s, "data", UUID_A, rows[i].extra);
+                scene_reload(s);
+                ASSERT_EQ(scene_volume(s, "data")->mount->stale, rows[i].stale);
+        }
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
 static void test_reload_of_what_is_mounted_elsewhere(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -212,7 +241,8 @@ static void test_reload_while_mounting(void)
         ASSERT_CALLS(s, 0, 1, 0, 0);
 }
 
-TEST_MAIN(TEST(reload_adds), TEST(reload_changes), TEST(reload_of_what_is_mounted_elsewhere),
-          TEST(bad_file_of_a_mounted_volume), TEST(bad_file_mounts_nothing),
-          TEST(mended_file_of_an_absent_volume), TEST(bad_from_the_start), TEST(reload_removes),
-          TEST(reload_brings_back), TEST(reload_while_mounting))
+TEST_MAIN(TEST(reload_adds), TEST(reload_changes), TEST(reload_changes_back),
+          TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
+          TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
+          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
+          TEST(reload_while_mounting))
