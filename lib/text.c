@@ -65,6 +65,13 @@ size_t text_valid_length(const void *data, size_t size)
         return n;
 }
 
+uint64_t text_digest(uint64_t digest, const char *text)
+{
+        for (; text && *text; text++)
+                digest = digest * 31 + (unsigned char)*text;
+        return digest * 31;
+}
+
 char *text_escape(const void *data, size_t size)
 {
         static const char digits[] = "0123456789abcdef";

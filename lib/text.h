@@ -27,6 +27,10 @@ size_t text_valid_length(const void *data, size_t size);
  * what text_escape() makes of the bytes. NULL when out of memory. */
 char *text_from_udev(const char *encoded);
 
+/* A number that says whether a row of texts changed: begin with DIGEST 0, and give the result to
+ * the next call. NULL is "". Not for who may choose the texts to deceive. */
+uint64_t text_digest(uint64_t digest, const char *text);
+
 /* The candidate (of a NULL-terminated list) nearest to NAME, at a Damerau-Levenshtein distance,
  * upper and lower case being equal, of at most a third of NAME's length and at least 1; else NULL.
  */

@@ -4,6 +4,7 @@
 
 #include "devices.h"
 #include "macro.h"
+#include "text.h"
 
 /* The end of a device, for events that come after it and are older. */
 typedef struct Departure {
@@ -156,19 +157,11 @@ static Device *remove_seen(Devices *d, Seen *s)
         return old;
 }
 
-static uint64_t add_to_digest(uint64_t digest, const char *s)
-{
-        for (; s && *s; s++)
-                digest = digest * 31 + (unsigned char)*s;
-        return digest * 31;
-}
-
 static uint64_t digest_content(const Device *d)
 {
         if (d->content == DEVICE_CONTENT_UNKNOWN)
                 return 0;
-        return add_to_digest(add_to_digest(add_to_digest(d->content, d->uuid), d->uuid_sub),
-                             d->type);
+        return text_digest(text_digest(text_digest(d->content, d->uuid), d->uuid_sub), d->type);
 }
 
 /* Not known is not changed: the kernel's own events say nothing of the content. */

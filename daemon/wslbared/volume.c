@@ -182,19 +182,18 @@ static bool concerns(const Volume *v, const MountEntry *e)
 
 bool volume_notices_mounts(Volume *v, const Mountinfo *mounts)
 {
-        uint64_t before = v->mounts_seen;
+        uint64_t before = v->mounts_seen, seen = 0;
 
-        v->mounts_seen = 0;
         for (size_t i = 0; i < mounts->n_entries; i++) {
                 const MountEntry *e = &mounts->entries[i];
-                const uint64_t seen[] = { (uint64_t)e->id + 1, e->devnum,
-                                          mount_entry_is_read_only(e),
-                                          mount_entry_is_shut_down(e) };
 
-                for (size_t k = 0; k < ELEMENTSOF(seen) && concerns(v, e); k++)
-                        v->mounts_seen = v->mounts_seen * 31 + seen[k];
+                if (!concerns(v, e))
+                        continue;
+                seen = (seen * 31 + (uint64_t)e->id + 1) * 31 + e->devnum;
+                seen = text_digest(text_digest(seen, e->options), e->super_options);
         }
-        return v->mounts_seen != before;
+        v->mounts_seen = seen;
+        return seen != before;
 }
 
 const Device *volume_current_device(const Volume *v)

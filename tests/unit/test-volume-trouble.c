@@ -81,6 +81,10 @@ static void test_remount_is_noticed(void)
         scene_settle(s);
         assert_data(s, "", 0, NULL);
         ASSERT(!scene_volume(s, "data")->mount->read_only);
+        fake_mountd_set_super(s->mountd, "/mnt/data", "rw,commit=5");
+        manager_wake(s->manager);
+        scene_settle(s);
+        ASSERT_CONTAINS(scene_volume(s, "data")->mount->options, "commit=5");
 }
 
 static void test_heard(void)
