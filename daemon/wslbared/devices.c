@@ -165,14 +165,15 @@ static uint64_t digest_content(const Device *d)
 }
 
 /* Not known is not changed: the kernel's own events say nothing of the content. */
-static void note_content(Devices *d, Seen *s)
+static bool note_content(Devices *d, Seen *s)
 {
         uint64_t content = digest_content(s->device);
 
         if (content == 0 || content == s->content)
-                return;
+                return false;
         s->generation = ++d->generation;
         s->content = content;
+        return true;
 }
 
 static SeenKnowledge knowledge_of(const HotplugEvent *e, SeenKnowledge unsettled_is)
@@ -222,7 +223,6 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
         s->device = TAKE_PTR(e->device);
         if (e->seqnum != 0) /* what was enumerated has none */
                 s->seqnum = e->seqnum;
-        s->event_usec = now_usec;
         if (old && device_same(old, s->device))
                 s->is_probe_outdated = true;
         else
@@ -234,8 +234,9 @@ int devices_apply(Devices *d, HotplugEvent *e, SeenKnowledge unsettled_is, uint6
         if (!old || !device_same(old, s->device)) {
                 s->generation = ++d->generation;
                 s->content = digest_content(s->device);
-        } else
-                note_content(d, s);
+                s->event_usec = now_usec;
+        } else if (note_content(d, s))
+                s->event_usec = now_usec;
         *ret_old = old;
         return DEVICES_CHANGED;
 }
@@ -302,7 +303,7 @@ int devices_set_content(Devices *devices, Seen *s, const MountdResult *r)
         d->content = r->content <= DEVICE_CONTENT_AMBIVALENT ? (DeviceContent)r->content
                                                              : DEVICE_CONTENT_UNKNOWN;
         s->knowledge = SEEN_SETTLED;
-        note_content(devices, s);
+        (void)note_content(devices, s);
         s->before = device_free(s->before);
         return 0;
 }

@@ -28,7 +28,7 @@ typedef struct Seen {
                               */
         uint64_t content; /* a digest of what is on it, as far as anybody ever looked; 0: nobody did
                            */
-        uint64_t event_usec; /* when it came, CLOCK_MONOTONIC */
+        uint64_t event_usec; /* the one that made it so, CLOCK_MONOTONIC */
         SeenKnowledge knowledge;
         bool missing;           /* not found yet by the enumeration that is at work */
         MountdCall *probe;      /* at work, however often events come meanwhile */

@@ -142,7 +142,9 @@ static void take_latency(Volume *v)
         const Seen *s =
                 devices_find_same(manager_devices(v->manager), v->mount->devnum, v->mount->diskseq);
 
-        v->latency_usec = s ? manager_now(v->manager) - s->event_usec : 0;
+        uint64_t since = s && s->event_usec > v->cause_usec ? s->event_usec : v->cause_usec;
+
+        v->latency_usec = manager_now(v->manager) - since;
 }
 
 /* The file may have changed while it was at work. */

@@ -40,9 +40,11 @@ static const char *error_of_state(const Volume *v)
         case VOLUME_UNMOUNTED:
                 return "MountFailed";
         case VOLUME_FAILED:
-                return v->config_is_bad   ? "ConfigInvalid"
-                       : v->attempt.error ? v->attempt.error
-                                          : "MountFailed";
+                if (v->config_is_bad)
+                        return "ConfigInvalid";
+                /* Another step: the plan decided, and not the attempt. */
+                return v->attempt.error && v->attempt.step == v->failure_step ? v->attempt.error
+                                                                              : "MountFailed";
         case VOLUME_PROBING:
         case VOLUME_CHECKING:
         case VOLUME_MOUNTING:
@@ -167,7 +169,9 @@ static void want_mount(Volume *v)
 
         if (is_being_mounted(v))
                 return; /* it is at work: joined */
+        v->cause_usec = manager_now(v->manager);
         v->held_devnum = 0;
+        v->is_kept |= v->call && v->action == PLAN_FORGET; /* by somebody, now */
         v->wanted_devnum = d ? d->devnum : 0;
         v->wanted_diskseq = d ? d->diskseq : 0;
         v->is_next_wanted = !d;

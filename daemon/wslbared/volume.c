@@ -84,7 +84,7 @@ int volume_new(Manager *m, VolumeConfig *config, const Record *record, Volume **
         v->config = config;
         v->state = VOLUME_ABSENT;
         v->state_change_usec = manager_realtime(m);
-        v->state_change_monotonic_usec = manager_now(m);
+        v->state_change_monotonic_usec = v->cause_usec = manager_now(m);
         if (record && take_record(v, record) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(v);
@@ -117,6 +117,7 @@ void volume_set_config(Volume *v, VolumeConfig *config)
         volume_config_free(v->config);
         v->config = config;
         v->config_is_bad = false;
+        v->cause_usec = manager_now(v->manager);
         v->is_changed = true;
         if (v->attempt.step == STEP_CONFIG)
                 volume_forget_attempt(v); /* the file was mended */
@@ -367,8 +368,10 @@ static void look_after_gone(Volume *v, PlanInput *in)
         v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back &&
                      (was_kept || volume_keeps(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
-        if (!was_kept)
-                volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);
+        if (was_kept)
+                return;
+        v->cause_usec = manager_now(v->manager);
+        volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);
 }
 
 static int look(Volume *v, const Device **room, Plan *ret)

@@ -89,7 +89,9 @@ typedef struct Volume {
         char **candidates;          /* nodes that fit */
         uint64_t state_change_usec; /* CLOCK_REALTIME */
         uint64_t state_change_monotonic_usec;
-        uint64_t latency_usec;    /* of the latest mount: since the event */
+        uint64_t cause_usec;      /* when something else than its device's event last gave rise to a
+                                     mount, CLOCK_MONOTONIC */
+        uint64_t latency_usec;    /* of the latest mount: since what gave rise to it */
         FailureStep failure_step; /* what the plan says, else ->attempt's */
         int failure_errno;
         char *failure_message;

@@ -44,6 +44,12 @@ static const char *ask_eject(Scene *s)
         return ask(s, VERB_EJECT);
 }
 
+static void drop_out_of(Scene *s)
+{
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+}
+
 /* Refusals. */
 
 static void make_absent(Scene *s)
@@ -181,6 +187,58 @@ static void test_auto_no(void)
 }
 
 /* What was asked for is tried again as with Auto=yes. */
+/* Somebody else unmounted it a moment before, and it is being tidied up. */
+static void test_asked_while_tidying_up(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        start_with_device(s, "");
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        drop_out_of(s);
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
+        scene_settle(s);
+        ASSERT_STR(answer, NULL);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STR(answer, "");
+        ASSERT_STATE(s, "data", "mounted");
+}
+
+/* An attempt failed once; what is in the way now is something else. */
+static void test_error_is_of_this_failure(void)
+{
+        const FakeAnswer refused = {
+                FAKE_FAILURE, "CheckFailed", "check", EUCLEAN, "Errors", NULL
+        };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, refused);
+        start_with_device(s, "");
+        fake_mountd_answer(s->mountd, FAKE_MOUNT, refused);
+        ASSERT_STR(ask_mount(s), "CheckFailed");
+        (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
+        ASSERT_STR(ask_mount(s), "MountFailed");
+        ASSERT_FAILURE(s, "data", "target");
+}
+
+/* A mount a day after its device came did not take a day. */
+static void test_latency(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const Volume *v;
+
+        start_with_device(s, "Auto=no\n");
+        v = scene_volume(s, "data");
+        devices_find(manager_devices(s->manager), FAKE_DEVNUM(1))->event_usec = 1;
+        ASSERT_STR(ask_mount(s), "");
+        ASSERT(v->latency_usec > 0 && v->latency_usec < 60 * USEC_PER_SEC);
+        scene_plug(s, 1, 7, UUID_A); /* nothing new */
+        scene_settle(s);
+        ASSERT_EQ(devices_find(manager_devices(s->manager), FAKE_DEVNUM(1))->event_usec, 1);
+}
+
 static void test_retry_of_what_was_asked_for(void)
 {
         const FakeAnswer failed = { FAKE_FAILURE, "MountFailed", "mount", EIO, "Unreadable", NULL };
@@ -898,7 +956,8 @@ static void test_published_before_the_answer(void)
         }
 }
 
-TEST_MAIN(TEST(answers), TEST(auto_no), TEST(retry_of_what_was_asked_for),
+TEST_MAIN(TEST(answers), TEST(auto_no), TEST(asked_while_tidying_up),
+          TEST(error_is_of_this_failure), TEST(latency), TEST(retry_of_what_was_asked_for),
           TEST(asked_for_while_probing), TEST(failures_have_names), TEST(an_error_of_the_bus),
           TEST(put_off_is_waited_for), TEST(unplugged_while_asked_to_mount), TEST(mounts_join),
           TEST(mount_joins_the_automatic_one), TEST(unmounts_join),
