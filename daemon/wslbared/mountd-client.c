@@ -321,15 +321,17 @@ int mountd_client_mount(MountdClient *c, const VolumeConfig *config, dev_t devnu
                                  userdata, ret);
 }
 
-int mountd_client_adopt(MountdClient *c, const char *name, dev_t devnum, uint64_t diskseq,
+int mountd_client_adopt(MountdClient *c, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                         MountdCallback callback, void *userdata, MountdCall **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r = new_message(c, "Adopt", &m);
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "stt", name, (uint64_t)devnum, diskseq);
-        return r < 0 ? r : send_call(c, m, CALL_TIMEOUT_USEC, callback, userdata, ret);
+                r = sd_bus_message_append(m, "stt", config->name, (uint64_t)devnum, diskseq);
+        return r < 0 ? r
+                     : send_call(c, m, config->mount_timeout_usec + CALL_GRACE_USEC, callback,
+                                 userdata, ret);
 }
 
 int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCallback callback,
@@ -369,6 +371,15 @@ int mountd_client_set_target(MountdClient *c, const char *name, bool active,
 
 static void connect_later(MountdClient *c);
 
+static void complain(MountdClient *c, const char *what)
+{
+        if (!c->complained)
+                log_warning("Cannot connect to wslbare-mountd at %s: %s; `systemctl status "
+                            "wslbare-mountd.socket wslbare-mountd.service` may say why. Trying on",
+                            MOUNTD_SOCKET, what);
+        c->complained = true;
+}
+
 static void disconnect(MountdClient *c)
 {
         bool was_connected = c->connected;
@@ -393,13 +404,16 @@ static int on_mountinfo(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int fd, own;
 
         if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "h", &fd) < 0) {
-                (void)log_error(EIO, "wslbare-mountd gave no view of the mounts");
+                complain(c, "gave no view of the mounts");
                 disconnect(c);
                 return 0;
         }
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (own < 0)
-                return -errno;
+        if (own < 0) {
+                complain(c, strerror(errno));
+                disconnect(c);
+                return 0;
+        }
         c->connected = true;
         c->complained = false;
         c->pause_usec = RECONNECT_MIN_USEC;
@@ -508,11 +522,7 @@ void mountd_client_connect(MountdClient *c)
         c->persistent = true;
         if (r >= 0)
                 return;
-        if (!c->complained)
-                log_warning("Cannot connect to wslbare-mountd at %s: %s; is wslbare-mountd.socket "
-                            "active? Trying on",
-                            MOUNTD_SOCKET, strerror(-r));
-        c->complained = true;
+        complain(c, strerror(-r));
         connect_later(c);
 }
 

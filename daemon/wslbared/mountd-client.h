@@ -87,7 +87,7 @@ int mountd_client_probe(MountdClient *c, dev_t devnum, uint64_t diskseq, MountdC
                         void *userdata, MountdCall **ret);
 int mountd_client_mount(MountdClient *c, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                         MountdCallback callback, void *userdata, MountdCall **ret);
-int mountd_client_adopt(MountdClient *c, const char *name, dev_t devnum, uint64_t diskseq,
+int mountd_client_adopt(MountdClient *c, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                         MountdCallback callback, void *userdata, MountdCall **ret);
 int mountd_client_unmount(MountdClient *c, const char *name, bool lazy, MountdCallback callback,
                           void *userdata, MountdCall **ret);

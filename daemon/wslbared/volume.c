@@ -237,7 +237,7 @@ static int act(Volume *v, const Plan *p)
                                            &v->call);
         case PLAN_ADOPT:
         case PLAN_VERIFY:
-                return mountd_client_adopt(c, v->config->name, d->devnum, d->diskseq, on_answer, v,
+                return mountd_client_adopt(c, v->config, d->devnum, d->diskseq, on_answer, v,
                                            &v->call);
         case PLAN_DETACH:
                 return mountd_client_unmount(c, v->config->name, true, on_answer, v, &v->call);

@@ -234,7 +234,7 @@ static void test_requests(void)
         ASSERT_EQ(o->diskseq, UINT64_MAX);
         ASSERT(o->mount_id > 0);
 
-        ASSERT(mountd_client_adopt(o->client, "data", FAKE_DEVNUM(1), 3, on_answer, &slots[0],
+        ASSERT(mountd_client_adopt(o->client, &config, FAKE_DEVNUM(1), 3, on_answer, &slots[0],
                                    &o->calls[0]) >= 0);
         settle(o);
         ASSERT_EQ(fake_mountd_last(o->mountd)->method, FAKE_ADOPT);
