@@ -182,6 +182,8 @@ static void give_up(Request *q)
         Requests *rs = q->requests;
         int enabled = SD_EVENT_OFF;
 
+        if (q->killed_usec != 0)
+                return;
         q->killed_usec = now_usec(rs);
         (void)sd_event_source_get_enabled(rs->dying, &enabled);
         if (enabled == SD_EVENT_OFF)

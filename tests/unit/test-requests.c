@@ -355,6 +355,23 @@ static void test_vanish_anywhere(void)
         served_stop();
 }
 
+/* What hangs is known after a moment, however often clients come and go meanwhile. */
+static void test_vanish_again(void)
+{
+        Count c = { 0 };
+
+        begin_hanging("", true, &c);
+        for (unsigned i = 0; i < 6; i++) {
+                served_disconnect();
+                served_connect();
+                (void)usleep(500 * 1000);
+        }
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: ");
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        served_stop();
+}
+
 /* A second client is on no account served instead of the first, nor does it get its answers. */
 static void test_second_client(void)
 {
@@ -376,4 +393,4 @@ static void test_second_client(void)
 }
 
 TEST_MAIN(TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out), TEST(timed_out_answer),
-          TEST(vanish), TEST(vanish_anywhere), TEST(second_client))
+          TEST(vanish), TEST(vanish_anywhere), TEST(vanish_again), TEST(second_client))
