@@ -94,3 +94,9 @@ void scene_hasten(Scene *s, const char *name);
                 ASSERT_EQ(fake_mountd_count((s)->mountd, FAKE_UNMOUNT), (n_unmount)); \
                 ASSERT_EQ(fake_mountd_count((s)->mountd, FAKE_ADOPT), (n_adopt));     \
         } while (0)
+/* How often the target was started, and stopped. */
+#define ASSERT_TARGET(s, n_started, n_stopped)                                  \
+        do {                                                                    \
+                ASSERT_EQ(fake_mountd_count_started((s)->mountd), (n_started)); \
+                ASSERT_EQ(fake_mountd_count_stopped((s)->mountd), (n_stopped)); \
+        } while (0)
