@@ -343,7 +343,7 @@ void manager_device_event(Manager *m, HotplugEvent *e)
 {
         _cleanup_(device_freep) Device *old = NULL;
         SeenKnowledge unsettled = SEEN_UNKNOWN;
-        const Device *new;
+        const Device *now;
         int r;
 
         if (is_about_a_mount(m, e)) {
@@ -358,11 +358,11 @@ void manager_device_event(Manager *m, HotplugEvent *e)
         if (r <= DEVICES_NOTHING)
                 return;
         m->is_hint_due = true;
-        new = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum)->device : NULL;
-        if (old && !(new &&new->size > 0 && device_same(old, new)))
+        now = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum)->device : NULL;
+        if (old && !(now && now->size > 0 && device_same(old, now)))
                 note_loss(m, old);
         manager_mark_for(m, old);
-        manager_mark_for(m, new);
+        manager_mark_for(m, now);
 }
 
 static void on_device(HotplugEvent *e, void *userdata)

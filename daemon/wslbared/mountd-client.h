@@ -69,10 +69,6 @@ typedef struct MountdCall MountdCall;
 
 int mountd_client_new(sd_event *event, const MountdClientHandler *handler, MountdClient **ret);
 MountdClient *mountd_client_free(MountdClient *c);
-static inline void mountd_client_freep(MountdClient **c)
-{
-        mountd_client_free(*c);
-}
 
 /* Connects to MOUNTD_SOCKET, for as long as it takes. */
 void mountd_client_connect(MountdClient *c);
