@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -13,7 +12,7 @@
 #include "blockdev.h"
 #include "btrfs.h"
 #include "checker.h"
-#include "driver.h"
+#include "detached.h"
 #include "fs-errors.h"
 #include "helper.h"
 #include "holders.h"
@@ -26,7 +25,6 @@
 #include "record.h"
 #include "shared.h"
 #include "target.h"
-#include "text.h"
 #include "unit-target.h"
 #include "verify.h"
 
@@ -91,81 +89,6 @@ static int open_device(const VolumeConfig *config, dev_t devnum, uint64_t diskse
         return r;
 }
 
-static int build_options(const VolumeConfig *config, const Device *d, const char *type,
-                         bool read_only, MountOptions **ret, Report *report)
-{
-        _cleanup_(mount_options_freep) MountOptions *o = NULL;
-        _cleanup_free_ char *error = NULL;
-        int r = mount_options_parse(config->options_text, &o, &error);
-
-        if (r >= 0)
-                r = mount_options_add_defaults(o, type);
-        if (r < 0)
-                return report_fail(report, "MountFailed", STEP_MOUNT, r, "%s",
-                                   error ? error : strerror(-r));
-        if (d->read_only && !o->read_only && !config->read_only)
-                report_add(report, "Warnings", "%s is read-only, so it is mounted read-only",
-                           d->node);
-        if (d->read_only || config->read_only || read_only)
-                mount_options_set_read_only(o);
-        *ret = TAKE_PTR(o);
-        return 0;
-}
-
-static bool is_btrfs(const Driver *driver)
-{
-        return !driver->helper && streq(driver->type, "btrfs");
-}
-
-static int fail_incomplete(const Device *d, Report *report)
-{
-        return report_fail(report, "Incomplete", STEP_PROBE, ENODEV,
-                           "Devices of the filesystem on %s are missing; attach them (`btrfs "
-                           "filesystem show %s` tells how many), or write degraded in Options=",
-                           d->node, d->node);
-}
-
-/* The kernel gives the same errno when a device that it was told of went since, and when there is
- * no such subvolume. */
-static bool lacks_devices(const Device *d)
-{
-        _cleanup_(mount_options_freep) MountOptions *plain = NULL;
-        _cleanup_free_ char *error = NULL, *reason = NULL;
-        _cleanup_close_ int fd = -1;
-
-        return mount_options_parse("ro", &plain, &error) >= 0 &&
-               mount_new("btrfs", d->node, plain, &fd, &reason) == -ENOENT;
-}
-
-static int check_complete(const VolumeConfig *config, const Driver *driver, const Device *d,
-                          Report *report)
-{
-        if (!is_btrfs(driver) || btrfs_scan(d->node) != 0 ||
-            text_has_word(config->options_text, "degraded", strlen("degraded")))
-                return 0;
-        return fail_incomplete(d, report);
-}
-
-/* A detached mount, by the kernel or by a helper. */
-static int make_mount(const Mounter *m, const VolumeConfig *config, const Driver *driver,
-                      const Device *d, const MountOptions *options, int *ret_fd, Report *report)
-{
-        _cleanup_free_ char *error = NULL;
-        int r;
-
-        if (driver->helper)
-                return helper_mount(driver, m->staging, config->name, d->node, options,
-                                    config->mount_timeout_usec, ret_fd, report);
-        r = mount_new(driver->type, d->node, options, ret_fd, &error);
-        if (r == -ENOENT && is_btrfs(driver) && lacks_devices(d))
-                return fail_incomplete(d, report);
-        if (r < 0)
-                return report_fail(report, "MountFailed", STEP_MOUNT, r,
-                                   "Cannot mount %s as %s: %s%s%s", d->node, driver->type,
-                                   strerror(-r), error ? ": " : "", error ? error : "");
-        return 0;
-}
-
 static int save(const Mounter *m, const char *name, Record *record, RecordPhase phase, int mount_id,
                 Report *report)
 {
@@ -203,20 +126,13 @@ static void note_read_only(Record *record, const Record *old, Report *report)
 static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
                   bool read_only, Target *target, Record *record, Report *report)
 {
-        _cleanup_(driver_done) Driver driver = { 0 };
         _cleanup_(mount_options_freep) MountOptions *options = NULL;
         _cleanup_free_ char *error = NULL;
         _cleanup_close_ int fd = -1;
         int id, r;
 
         progress(m, STEP_MOUNT);
-        r = driver_find(config->type ? config->type : b->device->type, &driver, report);
-        if (r >= 0)
-                r = check_complete(config, &driver, b->device, report);
-        if (r >= 0)
-                r = build_options(config, b->device, driver.type, read_only, &options, report);
-        if (r >= 0)
-                r = make_mount(m, config, &driver, b->device, options, &fd, report);
+        r = detached_mount(config, m->staging, b->device, read_only, &options, &fd, report);
         if (r < 0)
                 return r;
         r = mount_attach(fd, target->fd, &id, &error);
