@@ -176,9 +176,20 @@ void manager_look_later(Manager *m, uint64_t pause_usec)
 
 /* Telling systemd. */
 
+static char *describe(const Manager *m)
+{
+        char *text = summary_describe(m->volumes), *longer;
+
+        if (!text || !mountd_client_is_away(m->mountd))
+                return text;
+        longer = text_format("%s, wslbare-mountd cannot be reached", text);
+        free(text);
+        return longer;
+}
+
 static void tell_status(Manager *m)
 {
-        char *status = summary_describe(m->volumes);
+        char *status = describe(m);
 
         if (!status || streq_ptr(status, m->status)) {
                 free(status);
@@ -193,11 +204,12 @@ static void tell_status(Manager *m)
 
 static ManagerState state_of(const Manager *m)
 {
-        return m->is_stopping                    ? MANAGER_STOPPING
-               : m->is_reloading                 ? MANAGER_RELOADING
-               : !m->is_ready                    ? MANAGER_STARTING
-               : summary_is_degraded(m->volumes) ? MANAGER_DEGRADED
-                                                 : MANAGER_RUNNING;
+        return m->is_stopping    ? MANAGER_STOPPING
+               : m->is_reloading ? MANAGER_RELOADING
+               : !m->is_ready    ? MANAGER_STARTING
+               : mountd_client_is_away(m->mountd) || summary_is_degraded(m->volumes)
+                       ? MANAGER_DEGRADED
+                       : MANAGER_RUNNING;
 }
 
 static void publish_manager(Manager *m)
@@ -485,6 +497,16 @@ static void on_disconnected(void *userdata)
         mark_all(m);
 }
 
+/* Nobody is to wait for who knows how long. */
+static void on_away(void *userdata)
+{
+        Manager *m = userdata;
+
+        for (size_t i = 0; i < volumes_count(m->volumes); i++)
+                volume_give_up(volumes_get(m->volumes, i), "TimedOut", MOUNTD_AWAY_MESSAGE);
+        manager_wake(m);
+}
+
 static void on_progress(const char *name, FailureStep step, void *userdata)
 {
         const Manager *m = userdata;
@@ -530,6 +552,11 @@ static void on_volume_goes(Volume *v)
                 log_full(LOG_NOTICE, 0, &about,
                          "%s is not configured any more; it stays mounted on %s", v->config->name,
                          v->mount->target);
+        else if (v->call && v->action == PLAN_MOUNT)
+                log_full(LOG_NOTICE, 0, &about,
+                         "%s is not configured any more, but was being mounted, and may be in a "
+                         "moment",
+                         v->config->name);
         if (v->is_published)
                 bus_volume_removed(bus_connection(v->manager->bus), v);
 }
@@ -566,7 +593,7 @@ void manager_reload(Manager *m)
         if (!announced)
                 return; /* READY=1 comes by its own rule */
         free(m->status);
-        m->status = summary_describe(m->volumes);
+        m->status = describe(m);
         notify_ready(m->status ? m->status : "");
 }
 
@@ -606,8 +633,10 @@ int manager_new(sd_event *event, const ManagerOptions *options, Manager **ret)
                 r = volumes_new(m, &options->config, options->records, options->flags,
                                 on_volume_goes, &m->volumes);
         if (r >= 0) {
-                const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
-                                                      on_percent,   on_trouble,      m };
+                const MountdClientHandler handler = {
+                        on_connected, on_disconnected, on_away, on_progress,
+                        on_percent,   on_trouble,      m
+                };
 
                 r = mountd_client_new(event, &handler, &m->mountd);
         }
@@ -671,8 +700,9 @@ Manager *manager_free(Manager *m)
         config_watch_free(m->watch);
         clock_watch_free(m->clock);
         gate_drop_all(m);
+        bus_free(m->bus); /* before the volumes: who waits hears that we went, and not that they did
+                           */
         volumes_free(m->volumes);
-        bus_free(m->bus);
         devices_free(m->devices);
         monitor_free(m->monitor);
         mountd_client_free(m->mountd);

@@ -21,11 +21,17 @@
 #define RECONNECT_MIN_USEC (20 * USEC_PER_MSEC)
 #define RECONNECT_MAX_USEC (5 * USEC_PER_SEC)
 
+/* PID 1 starts it within a moment; what takes longer than this is not going to be soon. */
+#define PATIENCE_USEC (10 * USEC_PER_SEC)
+
 struct MountdClient {
         sd_event *event;
         MountdClientHandler handler;
         sd_bus *bus;
         sd_event_source *reconnect;
+        sd_event_source *patience; /* while it is not connected, and not away yet */
+        uint64_t patience_usec;
+        bool is_away;
         uint64_t pause_usec;
         bool persistent; /* connects again */
         bool connected;  /* and mountinfo is there */
@@ -380,14 +386,35 @@ static void complain(MountdClient *c, const char *what)
         c->complained = true;
 }
 
+static int on_patience(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        MountdClient *c = userdata;
+
+        c->patience = sd_event_source_disable_unref(c->patience);
+        c->is_away = true;
+        c->handler.away(c->handler.userdata);
+        return 0;
+}
+
+static void begin_to_wait(MountdClient *c)
+{
+        int r = sd_event_add_time_relative(c->event, &c->patience, CLOCK_MONOTONIC,
+                                           c->patience_usec, 0, on_patience, c);
+
+        if (r < 0)
+                (void)log_error(r, "Cannot set a timer: %s", strerror(-r));
+}
+
 static void disconnect(MountdClient *c)
 {
         bool was_connected = c->connected;
 
         c->connected = false;
         c->bus = sd_bus_close_unref(c->bus);
-        if (was_connected)
+        if (was_connected) {
+                begin_to_wait(c);
                 c->handler.disconnected(c->handler.userdata);
+        }
         if (c->persistent)
                 connect_later(c);
 }
@@ -415,6 +442,8 @@ static int on_mountinfo(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return 0;
         }
         c->connected = true;
+        c->is_away = false;
+        c->patience = sd_event_source_disable_unref(c->patience);
         c->complained = false;
         c->pause_usec = RECONNECT_MIN_USEC;
         c->handler.connected(own, c->handler.userdata);
@@ -494,12 +523,14 @@ static int connect_now(MountdClient *c)
         return r < 0 ? r : start_bus(c, bus);
 }
 
+static void try_to_connect(MountdClient *c);
+
 static int on_reconnect(sd_event_source *s, uint64_t usec, void *userdata)
 {
         MountdClient *c = userdata;
 
         c->reconnect = sd_event_source_unref(c->reconnect);
-        mountd_client_connect(c);
+        try_to_connect(c);
         return 0;
 }
 
@@ -515,15 +546,21 @@ static void connect_later(MountdClient *c)
                 (void)log_error(r, "Cannot connect to wslbare-mountd again: %s", strerror(-r));
 }
 
-void mountd_client_connect(MountdClient *c)
+static void try_to_connect(MountdClient *c)
 {
         int r = connect_now(c);
 
-        c->persistent = true;
         if (r >= 0)
                 return;
         complain(c, strerror(-r));
         connect_later(c);
+}
+
+void mountd_client_connect(MountdClient *c)
+{
+        c->persistent = true;
+        begin_to_wait(c);
+        try_to_connect(c);
 }
 
 int mountd_client_attach(MountdClient *c, int fd)
@@ -545,6 +582,16 @@ bool mountd_client_is_connected(const MountdClient *c)
         return c->connected;
 }
 
+bool mountd_client_is_away(const MountdClient *c)
+{
+        return c->is_away;
+}
+
+void mountd_client_set_patience(MountdClient *c, uint64_t usec)
+{
+        c->patience_usec = usec;
+}
+
 int mountd_client_new(sd_event *event, const MountdClientHandler *handler, MountdClient **ret)
 {
         MountdClient *c = calloc(1, sizeof(*c));
@@ -554,6 +601,7 @@ int mountd_client_new(sd_event *event, const MountdClientHandler *handler, Mount
         c->event = sd_event_ref(event);
         c->handler = *handler;
         c->pause_usec = RECONNECT_MIN_USEC;
+        c->patience_usec = PATIENCE_USEC;
         *ret = c;
         return 0;
 }
@@ -563,6 +611,7 @@ MountdClient *mountd_client_free(MountdClient *c)
         if (!c)
                 return NULL;
         sd_event_source_disable_unref(c->reconnect);
+        sd_event_source_disable_unref(c->patience);
         sd_bus_close_unref(c->bus);
         sd_event_unref(c->event);
         free(c);

@@ -56,6 +56,8 @@ typedef struct MountdClientHandler {
         /* The connection went; every call at work has been told before. It is being connected
          * again. */
         void (*disconnected)(void *userdata);
+        /* For some seconds now it has not been connected. */
+        void (*away)(void *userdata);
         void (*progress)(const char *name, FailureStep step, void *userdata);
         /* How much of a check is done, 0 to 100. */
         void (*percent)(const char *name, unsigned percent, void *userdata);
@@ -76,6 +78,10 @@ void mountd_client_connect(MountdClient *c);
 int mountd_client_attach(MountdClient *c, int fd);
 
 bool mountd_client_is_connected(const MountdClient *c);
+/* From MountdClientHandler.away() until it is connected. */
+bool mountd_client_is_away(const MountdClient *c);
+/* How long that takes, instead of 10 s: for tests. */
+void mountd_client_set_patience(MountdClient *c, uint64_t usec);
 
 /* Each sends a request; CALLBACK is called once, later, unless the call is freed before. -ENOTCONN,
  * -ENOMEM. */

@@ -219,6 +219,8 @@ int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why)
 {
         int r = check(v, q->verb, why);
 
+        if (r >= 0 && mountd_client_is_away(manager_mountd(v->manager)))
+                r = refuse(why, "TimedOut", strdup(MOUNTD_AWAY_MESSAGE));
         if (r >= 0)
                 r = enqueue(v, q);
         if (r < 0)
@@ -265,4 +267,11 @@ void volume_answer_all(Volume *v, const char *error, const char *message)
 
                 q.done(error, message, q.userdata);
         }
+}
+
+void volume_give_up(Volume *v, const char *error, const char *message)
+{
+        v->unmount_wanted = v->is_next_wanted = false;
+        v->eject_devnum = v->wanted_devnum = 0;
+        volume_answer_all(v, error, message);
 }

@@ -21,5 +21,13 @@ int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why);
  * been published. */
 void volume_answer(Volume *v);
 
+/* For want of a mountd nothing can be done. */
+#define MOUNTD_AWAY_MESSAGE                                                          \
+        "wslbare-mountd cannot be reached; `systemctl status wslbare-mountd.socket " \
+        "wslbare-mountd.service` may say why"
+
+/* Answers all with ERROR, and what was asked for is not to be done any more. */
+void volume_give_up(Volume *v, const char *error, const char *message);
+
 /* Answers all with ERROR. */
 void volume_answer_all(Volume *v, const char *error, const char *message);

@@ -67,7 +67,12 @@ def test_stop_while_it_hangs(distro, tmp):
     configure(distro, {"stuck": conf(uuids[0], "/mnt/stuck"), "flowing": conf(uuids[1], "/mnt/flowing")})
     wait_until(lambda: state(distro, "stuck") == "mounting", what="it to be tried")
     begin = time.monotonic()
-    distro.systemctl("restart", "wslbared")
+    with connect(distro) as bus:
+        serial = bus.send_ask("stuck", "Mount")
+        wait_until(lambda: refusal(bus.ask, "stuck", "Unmount").name.endswith("InProgress"), what="it to be asked for")
+        distro.systemctl("restart", "wslbared")
+        # Whoever waits hears that it went, and not that there is no such volume.
+        assert refusal(bus.answer, serial).name == "org.freedesktop.DBus.Error.NoReply"
     # It is there and hangs, so READY is late by the three seconds that it may be; and not more.
     assert time.monotonic() - begin < 4.5
     LoopDisk(tmp / "quick")

@@ -23,7 +23,7 @@ typedef struct Owner {
         FakeMountd *mountd;
         MountdClient *client;
         MountdCall *calls[CALLS];
-        unsigned n_connected, n_disconnected, n_lost, n_progress;
+        unsigned n_connected, n_disconnected, n_away, n_lost, n_progress;
         FailureStep progress;
         unsigned percent;
         int mounts_fd;
@@ -73,6 +73,11 @@ static void on_progress(const char *name, FailureStep step, void *userdata)
         ASSERT_STR(name, "data");
         o->n_progress++;
         o->progress = step;
+}
+
+static void on_away(void *userdata)
+{
+        ((Owner *)userdata)->n_away++;
 }
 
 static void on_trouble(uint64_t fsid, int errnum, void *userdata)
@@ -144,7 +149,7 @@ static void settle(Owner *o)
 static Owner *owner_new(void)
 {
         Owner *o = calloc(1, sizeof(*o));
-        const MountdClientHandler handler = { on_connected, on_disconnected, on_progress,
+        const MountdClientHandler handler = { on_connected, on_disconnected, on_away, on_progress,
                                               on_percent,   on_trouble,      o };
 
         ASSERT(o);
@@ -484,6 +489,23 @@ static void test_connection_lost(void)
         ASSERT_EQ(o->n_lost, CALLS);
 }
 
+/* Said once, until it is back. */
+static void test_stays_away(void)
+{
+        _cleanup_(owner_freep) Owner *o = owner_new();
+
+        mountd_client_set_patience(o->client, 1);
+        for (unsigned i = 1; i <= 2; i++) {
+                attach(o);
+                ASSERT(!mountd_client_is_away(o->client));
+                fake_mountd_disconnect(o->mountd);
+                while (!mountd_client_is_away(o->client))
+                        ASSERT(sd_event_run(o->event, UINT64_MAX) >= 0);
+                settle(o);
+                ASSERT_EQ(o->n_away, i);
+        }
+}
+
 static void test_no_view_of_the_mounts(void)
 {
         _cleanup_(owner_freep) Owner *o = owner_new();
@@ -527,4 +549,5 @@ static void test_noise(void)
 
 TEST_MAIN(TEST(connecting), TEST(requests), TEST(many_at_once), TEST(every_key), TEST(garbage),
           TEST(keys_given_twice), TEST(errors_of_the_bus), TEST(progress), TEST(connection_lost),
-          TEST(no_view_of_the_mounts), TEST(lost_before_it_is_connected), TEST(noise))
+          TEST(stays_away), TEST(no_view_of_the_mounts), TEST(lost_before_it_is_connected),
+          TEST(noise))

@@ -920,6 +920,30 @@ static void note_view(const char *error, const char *message, void *userdata)
         t->error = error;
 }
 
+/* It does not come up: who asked hears of it, and what was asked for does not happen hours later.
+ */
+static void test_mountd_stays_away(void)
+{
+        for (VolumeVerb verb = VERB_UNMOUNT; verb <= VERB_EJECT; verb++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                start_with_device(s, verb == VERB_MOUNT ? "Auto=no\n" : "");
+                mountd_client_set_patience(manager_mountd(s->manager), 1);
+                fake_mountd_disconnect(s->mountd);
+                ASSERT(scene_request(s, "data", verb, &answer));
+                for (unsigned tries = SCENE_TRIES; !answer && scene_wait(s, &tries);)
+                        ;
+                ASSERT_STR(answer, "TimedOut");
+                ASSERT(!scene_request(s, "data", verb, &answer));
+                ASSERT_STR(answer, "TimedOut");
+                scene_connect(s);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", verb == VERB_MOUNT ? "unmounted" : "mounted");
+                ASSERT(!mountd_client_is_away(manager_mountd(s->manager)));
+        }
+}
+
 static void test_published_before_the_answer(void)
 {
         static const FakeAnswer failed = { FAKE_FAILURE, "TimedOut", "mount", ETIMEDOUT, "So" };
@@ -967,5 +991,5 @@ TEST_MAIN(TEST(answers), TEST(auto_no), TEST(asked_while_tidying_up),
           TEST(eject_fails), TEST(eject_refuses_and_is_refused),
           TEST(replugged_while_asked_to_eject), TEST(unmount_of_what_cannot_be_adopted),
           TEST(volume_goes_while_asked), TEST(file_turns_bad_while_asked),
-          TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd),
+          TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd), TEST(mountd_stays_away),
           TEST(published_before_the_answer))
