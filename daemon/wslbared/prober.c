@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "prober.h"
+#include <errno.h>
+
 #include "log.h"
 #include "macro.h"
+#include "prober.h"
 
 /* Until a disk that did not answer, or that somebody partitions, is looked at again. */
 #define PROBE_AGAIN_USEC (5 * USEC_PER_SEC)
@@ -15,14 +17,29 @@ static bool is_wanted(const Volumes *volumes, const Device *d)
         return false;
 }
 
+/* Errors that say nothing of the device: it is busy, or mountd is, or short of something. */
+static bool is_passing(const MountdResult *r)
+{
+        static const char *const names[] = { "InProgress", "TimedOut", "Hanging" };
+        static const int errors[] = { ENOMEM, EMFILE, ENFILE, EAGAIN };
+
+        if (!r->error || r->lost)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(r->error, names[i]))
+                        return true;
+        for (size_t i = 0; i < ELEMENTSOF(errors); i++)
+                if (r->errnum == errors[i])
+                        return true;
+        return strchr(r->error, '.'); /* the bus's own */
+}
+
 static void on_probed(MountdResult *r, void *userdata)
 {
         Seen *s = userdata;
         Manager *m = s->manager;
         const LogContext about = { NULL, s->device->node };
-        bool later = r->error && (streq(r->error, "InProgress") || streq(r->error, "TimedOut") ||
-                                  streq(r->error, "Hanging"));
-        bool first = s->probe_usec == 0;
+        bool later = is_passing(r), first = s->probe_usec == 0;
 
         manager_mark_for(m, s->device); /* also who hoped that it would be theirs */
         s->probe = mountd_call_free(s->probe);

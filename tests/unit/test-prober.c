@@ -59,6 +59,8 @@ static void test_probe_is_put_off(void)
                 { FAKE_FAILURE, "TimedOut", "probe", ETIMEDOUT, "It did not end in time", NULL },
                 { FAKE_FAILURE, "InProgress", "probe", EAGAIN, "It is locked", NULL },
                 { FAKE_ERROR, "Hanging", NULL, 0, "An earlier look still hangs", NULL },
+                { FAKE_FAILURE, "MountFailed", "probe", EMFILE, "Too many open files", NULL },
+                { FAKE_FAILURE, "MountFailed", "probe", ENOMEM, "Cannot fork", NULL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
