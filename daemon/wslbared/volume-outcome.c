@@ -178,6 +178,7 @@ static void take_mount(Volume *v, MountdResult *r, bool made)
         volume_start_afresh(v);
         set_holders(v, NULL);
         volume_forget_attempt(v);
+        volume_forget_release(v);
         volume_restore_failure(v);
 }
 
@@ -215,6 +216,7 @@ static void take_unmount(Volume *v)
         v->held_diskseq = v->mount ? v->mount->diskseq : 0;
         v->mount = volume_mount_free(v->mount);
         v->unmount_wanted = false;
+        volume_forget_release(v);
         set_holders(v, NULL);
 }
 
@@ -228,11 +230,15 @@ static void fail_unmount(Volume *v, MountdResult *r)
 
         log_full(LOG_WARNING, r->errnum, &about, "%s: cannot %s it: %s", v->config->name,
                  v->eject_devnum ? "eject" : "unmount", r->message ? r->message : r->error);
+        volume_fail_release(v,
+                            r->step != STEP_NONE ? r->step
+                            : v->eject_devnum    ? STEP_EJECT
+                                                 : STEP_UNMOUNT,
+                            r->errnum != 0 ? r->errnum : EIO,
+                            streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known),
+                            r->message ? r->message : r->error);
         v->unmount_wanted = false;
         v->eject_devnum = 0;
-        v->unmount_error = streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known);
-        free(v->unmount_message);
-        v->unmount_message = TAKE_PTR(r->message);
         set_holders(v, r);
 }
 

@@ -7,6 +7,7 @@
 #include "text.h"
 #include "volume-past.h"
 #include "volume-request.h"
+#include "volume-state.h"
 
 void volume_refusal_done(VolumeRefusal *r)
 {
@@ -169,6 +170,7 @@ static void want_mount(Volume *v)
 
         if (is_being_mounted(v))
                 return; /* it is at work: joined */
+        volume_forget_release(v);
         v->cause_usec = manager_now(v->manager);
         v->held_devnum = 0;
         v->is_kept |= v->call && v->action == PLAN_FORGET; /* by somebody, now */
@@ -182,7 +184,7 @@ static void want_unmount(Volume *v, bool lazy)
 {
         v->unmount_lazily = lazy || (v->unmount_wanted && v->unmount_lazily);
         v->unmount_wanted = true;
-        v->unmount_error = NULL;
+        volume_forget_release(v);
         v->wanted_devnum = 0;
         volume_start_afresh(v);
 }
@@ -195,7 +197,7 @@ static void want_eject(Volume *v)
                 return; /* it is at work: joined */
         v->eject_devnum = d->devnum;
         v->eject_diskseq = d->diskseq;
-        v->unmount_error = NULL;
+        volume_forget_release(v);
         v->wanted_devnum = 0;
         volume_start_afresh(v);
 }
@@ -236,8 +238,8 @@ static bool is_over(const Volume *v, const VolumeRequest *q, const char **ret_er
                     const char **ret_message)
 {
         if (q->verb != VERB_MOUNT) {
-                *ret_error = v->unmount_error;
-                *ret_message = v->unmount_message;
+                *ret_error = v->release.error;
+                *ret_message = v->release.message;
                 return q->verb == VERB_EJECT ? v->eject_devnum == 0 : !v->unmount_wanted;
         }
         *ret_error = error_of_state(v);

@@ -112,26 +112,46 @@ void volume_set_failure(Volume *v, FailureStep step, int error, const char *mess
                          message ? message : "no reason known", failure_step_to_string(step));
 }
 
-static void set_attempt(Volume *v, FailureStep step, int errnum, const char *error,
-                        const char *message)
+static void replace(VolumeFailure *f, FailureStep step, int errnum, const char *error,
+                    const char *message)
 {
-        free(v->attempt.message);
-        v->attempt = (VolumeFailure){ step, errnum, error, message ? strdup(message) : NULL };
+        free(f->message);
+        *f = (VolumeFailure){ step, errnum, error, message ? strdup(message) : NULL };
 }
 
 void volume_fail_attempt(Volume *v, FailureStep step, int errnum, const char *error,
                          const char *message)
 {
-        set_attempt(v, step, errnum, error, message);
+        replace(&v->attempt, step, errnum, error, message);
         volume_set_failure(v, step, errnum, message);
 }
 
 void volume_forget_attempt(Volume *v)
 {
-        set_attempt(v, STEP_NONE, 0, NULL, NULL);
+        replace(&v->attempt, STEP_NONE, 0, NULL, NULL);
+}
+
+void volume_fail_release(Volume *v, FailureStep step, int errnum, const char *error,
+                         const char *message)
+{
+        replace(&v->release, step, errnum, error, message);
+}
+
+void volume_forget_release(Volume *v)
+{
+        replace(&v->release, STEP_NONE, 0, NULL, NULL);
+}
+
+/* Whether what was to be released is there, and not. */
+static bool is_unreleased(const Volume *v)
+{
+        return v->release.step != STEP_NONE &&
+               (v->state == VOLUME_MOUNTED || v->state == VOLUME_UNMOUNTED);
 }
 
 void volume_restore_failure(Volume *v)
 {
-        (void)replace_failure(v, v->attempt.step, v->attempt.errnum, v->attempt.message);
+        const VolumeFailure *f = is_unreleased(v) ? &v->release : &v->attempt;
+
+        (void)replace_failure(v, f->step, f->errnum, f->message);
 }

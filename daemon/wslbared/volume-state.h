@@ -15,5 +15,10 @@ void volume_fail_attempt(Volume *v, FailureStep step, int errnum, const char *er
                          const char *message);
 /* The latest attempt left nothing. */
 void volume_forget_attempt(Volume *v);
-/* Nothing is to be said but what the latest attempt left; that was said then. */
+/* The same two for what was to be unmounted or ejected, which is said by the caller. */
+void volume_fail_release(Volume *v, FailureStep step, int errnum, const char *error,
+                         const char *message);
+void volume_forget_release(Volume *v);
+/* Nothing is to be said but what the latest attempt left, or the latest unmount; that was said
+ * then. */
 void volume_restore_failure(Volume *v);

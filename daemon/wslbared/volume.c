@@ -41,7 +41,7 @@ Volume *volume_free(Volume *v)
         mountd_holders_free(v->holders, v->n_holders);
         strv_free(v->candidates);
         free(v->attempt.message);
-        free(v->unmount_message);
+        free(v->release.message);
         free(v->requests);
         volume_config_free(v->config);
         free(v->asked);

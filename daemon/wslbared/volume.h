@@ -53,7 +53,7 @@ typedef struct VolumePast {
         uint64_t retry_usec; /* CLOCK_MONOTONIC; 0: no time is set */
 } VolumePast;
 
-/* Why an attempt failed. */
+/* Why an attempt failed, or an unmount. */
 typedef struct VolumeFailure {
         FailureStep step; /* STEP_NONE: it did not */
         int errnum;
@@ -115,10 +115,9 @@ typedef struct Volume {
         bool unmount_lazily;
         dev_t eject_devnum; /* to be ejected, this incarnation; 0: none */
         uint64_t eject_diskseq;
-        const char *unmount_error; /* how the latest unmounting or ejecting failed, NULL it did not
-                                    */
-        char *unmount_message;
-        dev_t wanted_devnum; /* to be mounted although Auto=no, this incarnation */
+        VolumeFailure release; /* how the latest unmounting or ejecting failed; readable until
+                                  something else is asked for, or the device is another one */
+        dev_t wanted_devnum;   /* to be mounted although Auto=no, this incarnation */
         uint64_t wanted_diskseq;
         bool is_next_wanted;               /* the same, of the device that is being probed */
         bool target_active, target_unsure; /* see PlanInput */

@@ -353,7 +353,7 @@ class Model:
                   else "ambiguous" if len(attached) > 1 else "unmounted")
         if state != wanted:
             yield f"{state}, and must be {wanted}; {failure}"
-        if (failure[0] == "config") != (volume.file == BROKEN) or failure[0] not in ("", "config") and mount:
+        if (failure[0] == "config") != (volume.file == BROKEN) or failure[0] not in ("", "config", "unmount") and mount:
             yield f"its file is {volume.file}, and Failure {failure}"
         if sorted(properties["Candidates"]) != sorted(attached.values()):
             yield f"candidates are {properties['Candidates']}, and must be {sorted(attached.values())}"

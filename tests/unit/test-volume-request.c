@@ -555,12 +555,15 @@ static void test_busy(void)
         ASSERT_STR(view->holders[0].command, "bash");
         ASSERT_EQ(view->holders[1].pid, 43);
         ASSERT_STR(view->holders[1].command, "vi\\x0a");
+        ASSERT_STR(view->failure_step, "unmount");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "mounted"); /* it was one attempt */
         ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT_FAILURE(s, "data", "unmount");
 
         ASSERT_STR(ask_unmount(s), "");
         ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_FAILURE(s, "data", "");
         ASSERT_EQ(scene_volume(s, "data")->view.n_holders, 0);
 }
 
@@ -585,7 +588,12 @@ static void test_unmount_fails(void)
                 ASSERT_STR(ask_unmount(s), rows[i].answer);
                 ASSERT_STATE(s, "data", "mounted");
                 ASSERT_EQ(fake_mountd_count_started(s->mountd), 2);
-                ASSERT_STR(ask_unmount(s), "");
+                ASSERT_FAILURE(s, "data", "unmount");
+                ASSERT_EQ(scene_volume(s, "data")->failure_errno, EIO);
+                ASSERT_STR(scene_volume(s, "data")->failure_message, "So");
+                drop_out_of(s);
+                ASSERT_STATE(s, "data", "unmounted");
+                ASSERT_FAILURE(s, "data", "");
         }
 }
 
@@ -735,9 +743,11 @@ static void test_eject_fails(void)
                 ASSERT_EQ(fake_mountd_count_started(s->mountd), rows[i].started);
                 ASSERT_EQ(scene_volume(s, "data")->view.n_holders, rows[i].answer.write ? 1 : 0);
                 ASSERT_EQ(fake_mountd_count(s->mountd, FAKE_EJECT), 1); /* it was one attempt */
+                ASSERT_FAILURE(s, "data", rows[i].answer.step);
                 ASSERT_STR(ask_eject(s), "");
                 ASSERT_STATE(s, "data", "unmounted");
                 ASSERT_EQ(scene_volume(s, "data")->view.n_holders, 0);
+                ASSERT_FAILURE(s, "data", "");
         }
 }
 
