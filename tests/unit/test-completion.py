@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What shells offer behind wslbarectl, and what they run for that (TAP)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+COMPLETION = Path(__file__).resolve().parents[2] / "conf/completion"
+
+# Writes down what it is asked, and answers as far as completions ask.
+PROGRAM = """#!/bin/sh
+echo "$*" >>"$ASKED"
+case "$*" in
+*--help) printf '%s\n' "wslbarectl $1" "" "  -h --help  Show this help" "" Columns: "  NAME            of it" "  FSUSE%          how full" ;;
+*--json) echo '{"volumes": [{"name": "data"}]}' ;;
+"list --no-legend --output=name") printf '%s\n' data backup ;;
+"devices --no-legend --output=node") printf '%s\n' /dev/sdb /dev/sdc1 ;;
+esac
+"""
+
+BASH = """
+source "$1"
+shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+compopt() { :; }
+_wslbarectl
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+class Shell:
+    """Completes lines in an empty directory of its own."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.asked = directory / "asked"
+        (directory / "bin").mkdir()
+        (directory / "here").mkdir()
+        program = directory / "bin/wslbarectl"
+        program.write_text(PROGRAM)
+        program.chmod(0o755)
+
+    def run(self, command):
+        """What is offered; what the program was asked is in .calls."""
+        environment = {**os.environ, "PATH": f"{self.directory}/bin:{os.environ['PATH']}", "ASKED": str(self.asked),
+                       "HOME": str(self.directory)}
+        self.asked.write_text("")
+        done = subprocess.run(command, cwd=self.directory / "here", env=environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        self.calls = self.asked.read_text().splitlines()
+        return [line for line in done.stdout.splitlines() if line]
+
+    def bash(self, *words):
+        return self.run(["bash", "--norc", "-c", BASH, "bash", COMPLETION / "bash/wslbarectl", "wslbarectl", *words])
+
+    def fish(self, line):
+        script = f"source {COMPLETION}/fish/wslbarectl.fish; complete -C {line!r}"
+        return [offer.split("\t")[0] for offer in self.run(["fish", "--no-config", "-c", script])]
+
+
+def check(is_, wanted, what):
+    if is_ != wanted:
+        yield f"{what}: {is_}, not {wanted}"
+
+
+def has(is_, wanted, what):
+    if not set(wanted) <= set(is_):
+        yield f"{what}: {is_} lacks {sorted(set(wanted) - set(is_))}"
+
+
+def check_bash_files(shell):
+    """Whatever they are called."""
+    here = shell.directory / "here"
+    for name in "a b.conf", "$(touch run).conf", "`touch run`":
+        (here / name).touch()
+    yield from check(sorted(shell.bash("verify", "")), ["$(touch run).conf", "`touch run`", "a b.conf"], "verify")
+    if (here / "run").exists():
+        yield "a file's name was run"
+
+
+def check_fish(shell):
+    for line in "wslbarectl bench --output=", "wslbarectl bench -o ", "wslbarectl list -o ":
+        shell.fish(line)
+        yield from check([call for call in shell.calls if not call.endswith("--help")], [], line)
+    yield from has(shell.fish("wslbarectl unmount "), ["data", "backup"], "unmount")
+
+
+def main():
+    cases = {"bash files": check_bash_files, "fish": check_fish}
+    print(f"1..{len(cases)}")
+    failed = False
+    for i, (name, run) in enumerate(cases.items(), 1):
+        if not shutil.which(name.split()[0]):
+            print(f"ok {i} - {name} # SKIP {name.split()[0]} is not installed")
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            faults = list(run(Shell(Path(directory))))
+        failed |= bool(faults)
+        for fault in faults:
+            print(f"# {fault}")
+        print(f"{'not ok' if faults else 'ok'} {i} - {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
