@@ -72,6 +72,15 @@ def has(is_, wanted, what):
         yield f"{what}: {is_} lacks {sorted(set(wanted) - set(is_))}"
 
 
+def check_bash_columns(shell):
+    """Are told by the help: the verb itself does what it is for."""
+    for words in (["bench", "--output", "=", ""], ["bench", "--output", "="], ["bench", "-o", ""], ["list", "-o", ""],
+                  ["doctor", "--output", ""]):
+        yield from check(shell.bash(*words), ["name", "fsuse%"], words)
+        yield from check(shell.calls, [f"{words[0]} --help"], words)
+    yield from check(shell.bash("list", "-o", "fs"), ["fsuse%"], "fs")
+
+
 def check_bash_files(shell):
     """Whatever they are called."""
     here = shell.directory / "here"
@@ -90,7 +99,7 @@ def check_fish(shell):
 
 
 def main():
-    cases = {"bash files": check_bash_files, "fish": check_fish}
+    cases = {"bash columns": check_bash_columns, "bash files": check_bash_files, "fish": check_fish}
     print(f"1..{len(cases)}")
     failed = False
     for i, (name, run) in enumerate(cases.items(), 1):
