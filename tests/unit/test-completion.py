@@ -81,6 +81,19 @@ def check_bash_columns(shell):
     yield from check(shell.bash("list", "-o", "fs"), ["fsuse%"], "fs")
 
 
+def check_bash_without_verb(shell):
+    """Options before a verb are those of status, and their values no verbs."""
+    options = ["--json", "--watch", "--lines=", "--output=", "--no-legend", "--help"]
+    yield from has(shell.bash("-"), [*options, "--version"], "-")
+    yield from has(shell.bash("--watch", "--"), options, "--watch --")
+    yield from check(shell.bash("-n", ""), [], "-n")
+    for words in ["-n", "5", ""], ["--lines", "=", "5", ""], ["--json", ""], ["status", ""]:
+        yield from check(shell.bash(*words), ["data", "backup"], words)
+    yield from check(shell.bash("-o", ""), ["name", "fsuse%"], "-o")
+    yield from check(shell.bash("dev"), ["devices"], "dev")
+    yield from check(shell.bash("adopt", "-n", ""), ["/dev/sdb", "/dev/sdc1"], "adopt -n")
+
+
 def check_bash_files(shell):
     """Whatever they are called."""
     here = shell.directory / "here"
@@ -99,7 +112,8 @@ def check_fish(shell):
 
 
 def main():
-    cases = {"bash columns": check_bash_columns, "bash files": check_bash_files, "fish": check_fish}
+    cases = {"bash columns": check_bash_columns, "bash without a verb": check_bash_without_verb,
+             "bash files": check_bash_files, "fish": check_fish}
     print(f"1..{len(cases)}")
     failed = False
     for i, (name, run) in enumerate(cases.items(), 1):
