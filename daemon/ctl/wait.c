@@ -23,7 +23,8 @@ typedef struct Wait {
 /* How it stands with all that is waited for. */
 typedef struct Standing {
         unsigned n_mounted, n_waiting;
-        const ClientVolume *failed; /* one that will not be mounted without somebody's doing */
+        unsigned n_given_up;        /* of those waiting: only somebody's doing would mount them */
+        const ClientVolume *failed; /* the first of these */
         char *missing;              /* names of those that are waited for, NULL: none */
 } Standing;
 
@@ -41,7 +42,7 @@ static int count(Standing *s, const ClientVolume *v)
                 s->n_mounted++;
                 return 0;
         }
-        if (is_given_up(v) && !s->failed)
+        if (is_given_up(v) && s->n_given_up++ == 0)
                 s->failed = v;
         s->n_waiting++;
         longer = text_format("%s%s%s (%s)", s->missing ? s->missing : "", s->missing ? ", " : "",
@@ -83,7 +84,7 @@ static int judge(Wait *w, const Standing *s, int *ret_status)
                 *ret_status = CTL_OK;
                 return 1;
         }
-        if (s->failed && (!w->any || s->n_waiting == 1)) {
+        if (s->failed && (!w->any || s->n_given_up == s->n_waiting)) {
                 fprintf(stderr, "wslbarectl: '%s' is %s: %s\n", s->failed->name, s->failed->state,
                         s->failed->failure_message);
                 *ret_status = CTL_VOLUME;

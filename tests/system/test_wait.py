@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """wslbarectl wait, and wslbare-wait@NAME.service."""
 
+import re
 import subprocess
 import time
 
@@ -90,6 +91,22 @@ def test_failed_for_good(distro, tmp):
     LoopDisk(tmp / "image")
     done = distro.run("wslbarectl wait --timeout=20 bad", check=False)
     assert done.returncode == 4 and "'bad' is failed: " in done.stderr and "nonsense" in done.stderr, done
+
+
+def test_all_failed_for_good(distro, tmp):
+    """With --any, one that is given up is no reason to end; all of them are."""
+    uuids = [make_image("ext4", tmp / name) for name in "abc"]
+    configure(distro, {f"bad{i}": conf(uuid, f"/mnt/bad{i}", Options="nonsense", RetryLimit=0)
+                       for i, uuid in enumerate(uuids[:2])})
+    for name in "ab":
+        LoopDisk(tmp / name)
+    done = distro.run("wslbarectl wait --any --timeout=20", check=False)
+    assert done.returncode == 4 and re.search(r"'bad[01]' is failed: .*nonsense", done.stderr), done
+    configure(distro, {"hope": conf(uuids[2], "/mnt/hope")})
+    done = distro.run("wslbarectl wait --any --timeout=500ms", check=False)
+    assert done.returncode == 3 and "hope (absent)" in done.stderr, done
+    LoopDisk(tmp / "c")
+    assert distro.run("wslbarectl wait --any --timeout=20").returncode == 0
 
 
 def test_usage(distro):
