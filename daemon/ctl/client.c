@@ -520,13 +520,21 @@ void client_say_no_volume(const char *name)
                 name, name);
 }
 
-const ClientVolume *client_find(const ClientState *s, const char *name)
+const ClientVolume *client_try_find(const ClientState *s, const char *name)
 {
         for (size_t i = 0; i < s->n_volumes; i++)
                 if (streq(s->volumes[i].name, name))
                         return &s->volumes[i];
-        client_say_no_volume(name);
         return NULL;
+}
+
+const ClientVolume *client_find(const ClientState *s, const char *name)
+{
+        const ClientVolume *v = client_try_find(s, name);
+
+        if (!v)
+                client_say_no_volume(name);
+        return v;
 }
 
 int client_select(const ClientState *s, char *const *names, int n, const ClientVolume ***ret,

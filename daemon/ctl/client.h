@@ -88,7 +88,8 @@ int client_try_state(Client *c, ClientState *ret);
 void client_state_done(ClientState *s);
 
 void client_say_no_volume(const char *name);
-/* NULL: there is none, which was said. */
+/* NULL: there is none; client_find() says so. */
+const ClientVolume *client_try_find(const ClientState *s, const char *name);
 const ClientVolume *client_find(const ClientState *s, const char *name);
 /* Those with the N NAMES in their order, or all where N is 0, in an array to be freed. -ENOENT:
  * there is none of such a name, which was said; -ENOMEM. */

@@ -148,7 +148,7 @@ static int examine_volumes(Doctor *d)
 /* NULL: neither does the file tell it, nor has the filesystem been seen. */
 static const char *type_of(const Doctor *d, const VolumeConfig *c)
 {
-        const ClientVolume *v = client_find(&d->state, c->name);
+        const ClientVolume *v = client_try_find(&d->state, c->name);
 
         if (c->type)
                 return c->type;
