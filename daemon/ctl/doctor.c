@@ -105,17 +105,38 @@ static int examine_running(Doctor *d)
                 strdup("`systemctl start wslbared`; `journalctl -u wslbared` says why it ended"));
 }
 
+/* Errors keep a file from being used, warnings do not. */
+static int add_problems(Doctor *d, ProblemSeverity severity)
+{
+        const char *kind = severity == PROBLEM_ERROR ? "error" : "warning";
+        _cleanup_free_ char *first = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->config->n_problems; i++) {
+                const ConfigProblem *p = &d->config->problems[i];
+
+                if (p->severity != severity || n++ > 0)
+                        continue;
+                first = config_problem_to_string(p);
+                if (!first)
+                        return -ENOMEM;
+        }
+        if (n == 0)
+                return 0;
+        return findings_add(
+                &d->findings, "configuration", severity == PROBLEM_ERROR ? HEALTH_BAD : HEALTH_ODD,
+                text_format("has %zu %s%s; the first: %s", n, kind, n == 1 ? "" : "s", first),
+                strdup("`wslbarectl verify` shows all of them"));
+}
+
 static int examine_config(Doctor *d)
 {
-        size_t n = d->config->n_problems;
+        int r;
 
-        if (n > 0)
-                return findings_add(&d->findings, "configuration", HEALTH_BAD,
-                                    text_format("has %zu problem%s; the first: %s:%u: %s", n,
-                                                n == 1 ? "" : "s", d->config->problems[0].file,
-                                                d->config->problems[0].line,
-                                                d->config->problems[0].text),
-                                    strdup("`wslbarectl verify` shows all of them"));
+        if (d->config->n_problems > 0) {
+                r = add_problems(d, PROBLEM_ERROR);
+                return r < 0 ? r : add_problems(d, PROBLEM_WARNING);
+        }
         if (d->config->n_volumes == 0)
                 return findings_add(&d->findings, "configuration", HEALTH_ODD,
                                     strdup("has no volumes"),

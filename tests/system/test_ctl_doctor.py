@@ -55,7 +55,21 @@ def test_findings(distro, tmp):
 
     configure(distro, {"wrong": "[Match]\n"})
     (subject, finding, cure), = [row for row in findings(distro, "bad") if row[0] == "configuration"]
-    assert finding.startswith("has 2 problems") and "/etc/wslbare.d/wrong.conf:" in finding, finding
+    assert finding.startswith("has 2 errors") and "/etc/wslbare.d/wrong.conf:" in finding, finding
+
+
+def test_warnings(distro):
+    """What is allowed in a file is no reason to fail; what is of a whole file has no line."""
+    configure(distro, {"copied": conf(None, "/mnt/copied", {"Label": "copied"}, Options="nofail")})
+    done = doctor(distro)
+    (subject, finding, cure), = findings(distro, "odd")
+    assert done.returncode == 0 and subject == "configuration", done
+    assert finding.startswith("has 1 warning; the first: /etc/wslbare.d/copied.conf:6: "), finding
+    configure(distro, {"whole": "[Match]\nLabel=whole\n"})
+    done = doctor(distro)
+    (subject, finding, cure), = findings(distro, "bad")
+    assert done.returncode == 1 and subject == "configuration", done
+    assert finding.startswith("has 1 error; the first: /etc/wslbare.d/whole.conf: "), finding
 
 
 def test_programs(distro, tmp):
