@@ -251,6 +251,14 @@ int strv_take(char ***l, char *s)
         return 0;
 }
 
+bool strv_contains(char *const *l, const char *s)
+{
+        for (; l && *l; l++)
+                if (streq(*l, s))
+                        return true;
+        return false;
+}
+
 int strv_push(char ***l, const char *s)
 {
         return strv_take(l, strdup(s));

@@ -44,6 +44,7 @@ char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* String lists: NULL-terminated arrays of owned strings, NULL being the empty list. */
 size_t strv_length(char *const *l);
+bool strv_contains(char *const *l, const char *s);
 /* Adds a copy of S (strv_push) or S itself, which is freed on failure and may be NULL then: -ENOMEM
  * (strv_take). */
 int strv_push(char ***l, const char *s);

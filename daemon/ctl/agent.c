@@ -26,21 +26,13 @@ _Noreturn static void run_agent(int fd)
         _exit(127);
 }
 
-static bool has_name(char *const *names, const char *name)
-{
-        for (; names && *names; names++)
-                if (streq(*names, name))
-                        return true;
-        return false;
-}
-
 /* Runs, or would be started. */
 static bool has_polkit(Client *c)
 {
         _cleanup_(strv_freep) char **running = NULL, **startable = NULL;
 
         return sd_bus_list_names(c->bus, &running, &startable) >= 0 &&
-               (has_name(running, POLKIT) || has_name(startable, POLKIT));
+               (strv_contains(running, POLKIT) || strv_contains(startable, POLKIT));
 }
 
 pid_t agent_start(Client *c)

@@ -128,14 +128,6 @@ static int describe_use(const List *l, const Device *d, Finding *f)
         return f->use ? 0 : -ENOMEM;
 }
 
-static bool fits(const ClientDevice *d, const char *volume)
-{
-        for (char **name = d->volumes; name && *name; name++)
-                if (streq(*name, volume))
-                        return true;
-        return false;
-}
-
 /* Of a device that was asked for, all volumes; else those that may be meant. */
 static int explain(const List *l, const ClientDevice *device, Finding *f)
 {
@@ -146,7 +138,7 @@ static int explain(const List *l, const ClientDevice *device, Finding *f)
                 const VolumeConfig *c = l->config->volumes[i];
                 _cleanup_free_ char *why = NULL;
 
-                if (fits(device, c->name) ||
+                if (strv_contains(device->volumes, c->name) ||
                     (l->n_nodes == 0 &&
                      (match_device(&c->match, d, NULL) || !match_is_near(&c->match, d))))
                         continue;

@@ -125,14 +125,6 @@ static const MountEntry *find_mount(const Usage *u, const Device *d)
         return best;
 }
 
-static bool is_swap(const Usage *u, const char *name)
-{
-        for (char **s = u->swaps; s && *s; s++)
-                if (streq(*s, name))
-                        return true;
-        return false;
-}
-
 /* Filesystems show each of their superblocks in sysfs, in whatever namespace it is mounted. */
 static bool has_superblock(const Usage *u, const Device *d, const char *name)
 {
@@ -191,7 +183,7 @@ int usage_describe(const Usage *u, const Device *d, char **ret, bool *ret_is_wsl
         } else if (holder) {
                 text = text_format("part of %s", holder);
                 is_wsl_own = false;
-        } else if (is_swap(u, name))
+        } else if (strv_contains(u->swaps, name))
                 text = strdup("swap");
         else if (has_superblock(u, d, name))
                 text = strdup(u->is_wsl ? "mounted by WSL or another distribution"

@@ -181,6 +181,8 @@ static void test_strv(void)
         ASSERT_OK(strv_take(&l, strdup("two")));
         ASSERT_EQ(strv_take(&l, NULL), -ENOMEM);
         ASSERT_EQ(strv_length(l), 2);
+        ASSERT(strv_contains(l, "one") && strv_contains(l, "two"));
+        ASSERT(!strv_contains(l, "on") && !strv_contains(NULL, "one"));
         ASSERT_STR(l[0], "one");
         ASSERT_STR(l[1], "two");
         ASSERT_STR(l[2], NULL);
