@@ -13,6 +13,7 @@
 #include "ctl.h"
 #include "macro.h"
 #include "parse.h"
+#include "problems.h"
 #include "text.h"
 #include "usage.h"
 
@@ -27,6 +28,7 @@ typedef struct Adopt {
         ClientDevice *devices;
         size_t n_devices;
         ClientState state;
+        size_t n_errors; /* in the configuration as it was before */
 } Adopt;
 
 static int refuse(const char *node, int status, const char *format, ...)
@@ -115,19 +117,42 @@ static int check(const ClientDevice *device)
         return CTL_OK;
 }
 
-static int write_file(const Adopt *a, const char *name, const char *text)
+/* CTL_OK: nobody has the name or the mount point, and the file would be loaded. */
+static int check_file(const Adopt *a, const char *name, const char *where, const char *text)
 {
+        const ConfigSource source = { config_default_dirs, 0 };
+        _cleanup_(config_freep) Config *config = NULL;
+        _cleanup_free_ char *path = text_format("%s/%s.conf", DIRECTORY, name), *problem = NULL;
         int r;
 
-        for (size_t i = 0; i < a->state.n_volumes; i++)
-                if (streq(a->state.volumes[i].name, name)) {
+        for (size_t i = 0; i < a->state.n_volumes; i++) {
+                const ClientVolume *v = &a->state.volumes[i];
+
+                if (streq(v->name, name)) {
                         fprintf(stderr,
                                 "wslbarectl: there is a volume '%s' already, by %s; give another "
                                 "--name=\n",
-                                name, a->state.volumes[i].config_path);
+                                name, v->config_path);
                         return CTL_VOLUME;
                 }
-        r = adoption_write(DIRECTORY, name, text);
+                if (streq(v->where, where))
+                        return refuse(where, CTL_VOLUME,
+                                      "is the mount point of volume '%s' already, by %s; choose "
+                                      "another",
+                                      v->name, v->config_path);
+        }
+        r = path ? config_load(&source, &config) : -ENOMEM;
+        if (r >= 0)
+                r = adoption_check(path, name, text, config, &problem);
+        if (problem)
+                fprintf(stderr, "wslbarectl: not written, as it would be refused: %s\n", problem);
+        return r == -EEXIST ? CTL_VOLUME : ctl_status_of(r);
+}
+
+static int write_file(const char *name, const char *text)
+{
+        int r = adoption_write(DIRECTORY, name, text);
+
         if (r >= 0)
                 return CTL_OK;
         fprintf(stderr, "wslbarectl: %s/%s.conf cannot be written: %s%s\n", DIRECTORY, name,
@@ -136,6 +161,14 @@ static int write_file(const Adopt *a, const char *name, const char *text)
                 : r == -EACCES || r == -EPERM ? "; use sudo"
                                               : "");
         return ctl_status_of(r == -EEXIST ? -EIO : r);
+}
+
+/* What is wrong with other files, and was before, is no failure. */
+static int load(Adopt *a)
+{
+        int r = client_call_manager(&a->client, "reload", "Reload");
+
+        return r < 0 ? ctl_status_of(r) : problems_tell(&a->client, a->n_errors);
 }
 
 static int adopt_device(Adopt *a, const ClientDevice *device)
@@ -150,20 +183,30 @@ static int adopt_device(Adopt *a, const ClientDevice *device)
                 name = chosen = adoption_name(&device->device);
         if (name && !where)
                 where = below = text_format("/mnt/%s", name);
-        if (where)
+        if (name && where)
                 text = adoption_text(&device->device, where);
         if (!text)
-                return CTL_FAILED;
-        if (!a->dry_run) {
-                status = write_file(a, name, text);
-                if (status != CTL_OK)
-                        return status;
-        }
+                return ctl_status_of(-ENOMEM);
+        status = check_file(a, name, where, text);
+        if (status == CTL_OK && !a->dry_run)
+                status = write_file(name, text);
+        if (status != CTL_OK)
+                return status;
         printf("# %s/%s.conf\n%s", DIRECTORY, name, text);
         if (a->dry_run)
                 return CTL_OK;
         fflush(stdout);
-        return ctl_status_of(client_call_manager(&a->client, "reload", "Reload"));
+        return load(a);
+}
+
+static int count_errors(Adopt *a)
+{
+        ClientManager manager = { 0 };
+        int r = client_get_manager(&a->client, &manager);
+
+        a->n_errors = problems_count_errors(&manager);
+        client_manager_done(&manager);
+        return r;
 }
 
 static int adopt(Adopt *a)
@@ -176,6 +219,8 @@ static int adopt(Adopt *a)
         r = client_get_state(&a->client, &a->state);
         if (r >= 0)
                 r = client_list_devices(&a->client, &a->devices, &a->n_devices);
+        if (r >= 0)
+                r = count_errors(a);
         if (r < 0)
                 return ctl_status_of(r);
         device = find_device(a);

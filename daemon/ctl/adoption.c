@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "adoption.h"
-#include "config.h"
 #include "macro.h"
 #include "text.h"
 
@@ -73,6 +72,54 @@ char *adoption_text(const Device *d, const char *where)
                 return NULL;
         }
         return text;
+}
+
+static const VolumeConfig *find_where(const Config *config, const VolumeConfig *v)
+{
+        for (size_t i = 0; i < config->n_volumes; i++) {
+                const VolumeConfig *other = config->volumes[i];
+
+                if (other->where && streq_ptr(other->where, v->where) &&
+                    !streq(other->name, v->name))
+                        return other;
+        }
+        return NULL;
+}
+
+static int check(const char *name, const ConfigFile *file, const Config *config,
+                 ConfigProblems *problems)
+{
+        _cleanup_(volume_config_freep) VolumeConfig *v = NULL;
+        const VolumeConfig *other;
+        int r = volume_config_parse(name, file, problems, &v);
+
+        if (r < 0)
+                return r;
+        other = find_where(config, v);
+        if (!other)
+                return 0;
+        r = config_problems_add(problems, v->path, v->where_line, PROBLEM_ERROR,
+                                "Where=%s is the mount point of %s already; choose another",
+                                v->where, other->path);
+        return r < 0 ? r : -EEXIST;
+}
+
+int adoption_check(const char *path, const char *name, const char *text, const Config *config,
+                   char **ret_problem)
+{
+        const ConfigFile file = {
+                .path = (char *)path,
+                .text = (char *)text,
+                .size = strlen(text),
+                .fingerprint = (char *)"", /* it is not there yet */
+        };
+        _cleanup_(config_problems_done) ConfigProblems problems = { 0 };
+        int r = check(name, &file, config, &problems);
+
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        *ret_problem = config_problem_to_string(config_problems_first_error(&problems, 0));
+        return *ret_problem ? r : -ENOMEM;
 }
 
 static int write_whole(int fd, const char *text)

@@ -22,17 +22,6 @@ static const Management managements[] = {
           "Looks at all devices again, and gives volumes that failed their attempts back." },
 };
 
-/* Files with errors are not in force; the others are. */
-static int tell_problems(Client *c)
-{
-        ClientManager manager = { 0 };
-        int r = client_get_manager(c, &manager);
-        size_t n_errors = r < 0 ? 0 : problems_print(stderr, &manager);
-
-        client_manager_done(&manager);
-        return r < 0 ? ctl_status_of(r) : n_errors > 0 ? CTL_FAILED : CTL_OK;
-}
-
 static int manage(const Management *m)
 {
         Client client = { 0 };
@@ -45,7 +34,7 @@ static int manage(const Management *m)
         r = client_call_manager(&client, m->verb, m->method);
         status = ctl_status_of(r);
         if (r >= 0 && streq(m->verb, "reload"))
-                status = tell_problems(&client);
+                status = problems_tell(&client, 0);
         client_close(&client);
         agent_stop(agent);
         return status;

@@ -2,23 +2,44 @@
 
 #include <inttypes.h>
 
+#include "ctl.h"
 #include "macro.h"
 #include "problems.h"
 #include "term.h"
 
-size_t problems_print(FILE *f, const ClientManager *m)
+static bool is_error(const ClientProblem *p)
 {
-        size_t n_errors = 0;
+        return streq(p->severity, "error");
+}
 
+size_t problems_count_errors(const ClientManager *m)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_problems; i++)
+                n += is_error(&m->problems[i]);
+        return n;
+}
+
+void problems_print(FILE *f, const ClientManager *m)
+{
         for (size_t i = 0; i < m->n_problems; i++) {
                 const ClientProblem *p = &m->problems[i];
-                bool is_error = streq(p->severity, "error");
 
-                n_errors += is_error;
                 fputs(p->file, f);
                 if (p->line > 0)
                         fprintf(f, ":%" PRIu32, p->line);
                 fprintf(f, ": %s: %s\n", p->severity, p->text);
         }
-        return n_errors;
+}
+
+int problems_tell(Client *c, size_t n_known)
+{
+        ClientManager manager = { 0 };
+        int r = client_get_manager(c, &manager);
+        bool is_worse = problems_count_errors(&manager) > n_known;
+
+        problems_print(stderr, &manager);
+        client_manager_done(&manager);
+        return r < 0 ? ctl_status_of(r) : is_worse ? CTL_FAILED : CTL_OK;
 }

@@ -37,7 +37,7 @@ static int print_notes(Status *s)
                      "wslbare.d(5).");
         for (size_t i = 0; i < s->n_volumes; i++)
                 detail_print_trouble(s->volumes[i]);
-        (void)problems_print(stdout, m);
+        problems_print(stdout, m);
         if (streq(m->state, "starting") || streq(m->state, "stopping"))
                 printf("wslbared is %s.\n", m->state);
         return hint_print(&s->client, s->volumes, s->n_volumes);

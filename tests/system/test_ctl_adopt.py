@@ -8,6 +8,7 @@ from machine import defer, wait_until
 from volumes import conf, conf_path, configure, mounts, wait_mounted
 
 DISTRO = {"enable": ["wslbared.service"]}
+MANAGER = "org.wslbare1", "/org/wslbare1", "org.wslbare1.Manager"
 
 
 def ctl(distro, arguments, **options):
@@ -79,6 +80,33 @@ def test_nothing_is_overwritten(distro, tmp):
     done = ctl(distro, f"adopt --name=mine {disk.node}", user="nobody")
     assert done.returncode == 7 and "use sudo" in done.stderr, done
     assert not list(distro.path("/etc/wslbare.d").glob(".*"))
+
+
+def test_what_would_be_refused(distro, tmp):
+    """Is not written, and nobody is pushed out of force."""
+    configure(distro, {"data": conf(None, "/mnt/data", {"Label": "data"})})
+    make_image("ext4", tmp / "image", label="archive")
+    disk = attach(distro, tmp / "image")
+    file = adopted(distro, "archive")
+    for options in "", "--dry-run ":
+        done = ctl(distro, f"adopt {options}{disk.node} /usr")
+        assert done.returncode == 1 and "Where=/usr" in done.stderr and not done.stdout, done
+        done = ctl(distro, f"adopt {options}{disk.node} /mnt/data")
+        assert done.returncode == 4 and "mount point of" in done.stderr and not done.stdout, done
+        assert conf_path("data") in done.stderr and not file.exists(), done
+    assert distro.busctl("get-property", *MANAGER, "State")["data"] == "running"
+    assert ctl(distro, "verify").returncode == 0
+
+
+def test_problems_are_told(distro, tmp):
+    """Those of others, which were there before, are no failure."""
+    configure(distro, {"wrong": "[Match]\nLabel=wrong\n"})
+    make_image("ext4", tmp / "image", label="right")
+    disk = attach(distro, tmp / "image")
+    adopted(distro, "right")
+    done = ctl(distro, f"adopt {disk.node}")
+    assert done.returncode == 0 and f"{conf_path('wrong')}: error: " in done.stderr, done
+    assert wait_mounted(distro, "/mnt/right")["source"] == disk.node
 
 
 def test_blank(distro, tmp):

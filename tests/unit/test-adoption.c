@@ -78,4 +78,44 @@ static void test_files(void)
         ASSERT_EQ(adoption_write("/proc/nowhere", "data", "x"), -ENOENT);
 }
 
-TEST_MAIN(TEST(names), TEST(files))
+/* What would be refused, or have another one refused, by itself or beside others. */
+static void test_checks(void)
+{
+        static const struct {
+                const char *name, *where;
+                int r;
+                const char *problem; /* part of it; NULL: none */
+        } rows[] = {
+                { "archive", "/mnt/archive", 0, NULL },
+                { "archive", "/mnt/data/below", 0, NULL },
+                { "data", "/mnt/data", 0, NULL }, /* in its own place */
+                { "archive", "/mnt/data", -EEXIST, "is the mount point of " },
+                { "zoo", "/mnt/data", -EEXIST, "/data.conf already" },
+                { "archive", "/usr", -EINVAL, "/etc/new.conf:8: Where=/usr" },
+                { "archive", "/dev/x", -EINVAL, "Where=/dev/x" },
+                { "archive", "/mnt/a\tb", -EINVAL, "/etc/new.conf:8: " },
+        };
+        const Device d = { .type = S("ext4"), .uuid = S(UUID) };
+        const char *dir = test_directory();
+        const ConfigSource source = { (const char *const[]){ dir, NULL }, geteuid() };
+        _cleanup_(config_freep) Config *config = NULL;
+
+        test_write(dir, "data.conf", "[Match]\nLabel=data\n[Mount]\nWhere=/mnt/data\n");
+        test_write(dir, "none.conf", "[Match]\nLabel=none\n[Mount]\nWhere=none\n");
+        ASSERT_OK(config_load(&source, &config));
+        ASSERT_EQ(config->n_volumes, 2);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *text = adoption_text(&d, rows[i].where), *problem = NULL;
+
+                test_row(rows[i].where);
+                ASSERT_EQ(adoption_check("/etc/new.conf", rows[i].name, text, config, &problem),
+                          rows[i].r);
+                if (rows[i].problem)
+                        ASSERT_CONTAINS(problem, rows[i].problem);
+                else
+                        ASSERT_STR(problem, NULL);
+        }
+        test_row(NULL);
+}
+
+TEST_MAIN(TEST(names), TEST(files), TEST(checks))
