@@ -100,7 +100,7 @@ static int check(const ClientDevice *device)
         if (r >= 0)
                 r = usage_describe(usage, d, &use, &is_wsl);
         if (r < 0)
-                return CTL_FAILED;
+                return r == -ENOMEM ? ctl_status_of(r) : CTL_FAILED;
         if (is_wsl)
                 return refuse(d->node, CTL_FAILED, "belongs to WSL itself: %s", use);
         if (device->volumes && *device->volumes)

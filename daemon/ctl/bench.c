@@ -227,7 +227,7 @@ static int bench(Bench *b)
         b->files = calloc(b->n_paths, sizeof(BenchFile));
         b->results = calloc(b->n_paths, sizeof(BenchResult));
         if (!b->files || !b->results)
-                return CTL_FAILED;
+                return ctl_status_of(-ENOMEM);
         for (size_t i = 0; i < b->n_paths; i++)
                 b->files[i].fd = -1;
         r = make_files(b);
@@ -238,6 +238,8 @@ static int bench(Bench *b)
                 r = print(b, table);
         for (size_t i = 0; i < b->n_paths; i++)
                 bench_file_close(&b->files[i]);
+        if (r == -ENOMEM)
+                return ctl_status_of(r);
         return r < 0 ? CTL_FAILED : CTL_OK;
 }
 
@@ -303,7 +305,7 @@ int ctl_bench(int argc, char *argv[])
                         r = -EINVAL;
         for (int i = optind; r >= 0 && i < argc; i++)
                 r = strv_push(&b.paths, argv[i]);
-        r = r == -ENOMEM ? CTL_FAILED : r < 0 ? CTL_USAGE : bench(&b);
+        r = r == -ENOMEM ? ctl_status_of(r) : r < 0 ? CTL_USAGE : bench(&b);
         strv_free(b.paths);
         free(b.files);
         free(b.results);

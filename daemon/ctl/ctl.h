@@ -2,7 +2,9 @@
 #pragma once
 
 /* wslbarectl: one file a verb. Each takes its own arguments, argv[0] being the verb, and returns
- * the exit status. What is not CTL_OK was said on standard error. */
+ * the exit status. What is not CTL_OK was said: on standard error why it could not be done, and on
+ * standard output what was found where that is what was asked for: by status (CTL_VOLUME), verify
+ * and doctor (CTL_FAILED), and by adopt of a blank disk (CTL_FAILED). */
 
 enum {
         CTL_OK = 0,
@@ -15,7 +17,8 @@ enum {
         CTL_DENIED = 7,     /* only others may do that */
 };
 
-/* The exit status that says as much as the -errno of a client function. */
+/* The exit status that says as much as the -errno of a client function, which said the rest;
+ * -ENOMEM is said here. */
 int ctl_status_of(int r);
 
 int ctl_act(int argc, char *argv[]);

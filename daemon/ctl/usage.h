@@ -10,7 +10,7 @@
 
 typedef struct Usage Usage;
 
-/* ROOT is "" but in tests. -errno, which was said. */
+/* ROOT is "" but in tests. -ENOMEM; another -errno, which was said. */
 int usage_new(const char *root, Usage **ret);
 Usage *usage_free(Usage *u);
 static inline void usage_freep(Usage **u)
