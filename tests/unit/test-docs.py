@@ -45,6 +45,16 @@ def long_options():
     return found
 
 
+def short_options():
+    """Of all verbs, with the long ones that they stand for."""
+    found = set()
+    for path in (ROOT / "daemon/ctl").glob("*.[ch]"):
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r"-(\w) --([a-z-]+)", text))  # as the help tells them
+        found |= {(letter, name) for name, letter in re.findall(r"""\{\s*"([a-z-]+)",\s*'(\w)'""", text)}
+    return found
+
+
 def interface(kind):
     """Names of methods, or properties, of both interfaces."""
     for name in ("Manager", "Volume"):
@@ -73,6 +83,16 @@ def check_options():
     yield from lacks({f"--{name}" for name in long_options()}, text.replace("=", " "), "wslbarectl.1")
     for name in COMPLETIONS:
         yield from lacks(long_options(), re.sub(r"--|=", " ", read(f"conf/completion/{name}")), name)
+
+
+def check_letters():
+    text = page("wslbarectl.1")
+    wanted = sorted(short_options())
+    if len(wanted) < 5:
+        yield f"only {wanted} were found in the code"
+    for letter, name in wanted:
+        if not re.search(rf"-{letter} *, +--{name}\b", text):
+            yield f"wslbarectl.1 does not have -{letter}, --{name}"
 
 
 def check_keys():
@@ -106,6 +126,7 @@ def main():
     cases = {
         "verbs": check_verbs,
         "options": check_options,
+        "letters": check_letters,
         "keys": check_keys,
         "states": check_states,
         "steps": check_steps,
