@@ -55,6 +55,12 @@ def short_options():
     return found
 
 
+def errors():
+    """Of D-Bus, that calls are answered with."""
+    text = "".join(read(path) for path in ("daemon/wslbared/gate.c", "daemon/wslbared/bus-volume.c"))
+    return {"".join(map(str.capitalize, name.split("_"))) for name in re.findall(r"SD_BUS_ERROR_(\w+),", text)}
+
+
 def interface(kind):
     """Names of methods, or properties, of both interfaces."""
     for name in ("Manager", "Volume"):
@@ -107,7 +113,14 @@ def check_states():
 
 def check_steps():
     steps = re.findall(r'\[STEP_\w+\] = "(\w+)"', read("lib/plan.c"))
-    yield from lacks(steps, page("org.wslbare1.5"), "org.wslbare1.5")
+    text = page("org.wslbare1.5")
+    failure = text[text.index(" Failure   ("):text.index(" Holders   (")]
+    # What is asked for and fails is told by the errors of the calls.
+    yield from lacks(set(steps) - {"unmount", "eject"}, failure, "Failure in org.wslbare1.5")
+
+
+def check_errors():
+    yield from lacks(errors(), page("org.wslbare1.5"), "org.wslbare1.5")
 
 
 def check_bus():
@@ -130,6 +143,7 @@ def main():
         "keys": check_keys,
         "states": check_states,
         "steps": check_steps,
+        "errors": check_errors,
         "bus": check_bus,
         "mandoc": check_mandoc,
     }
