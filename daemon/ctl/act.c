@@ -70,7 +70,7 @@ static char *list_pending(const Doing *d, const ClientState *state)
 
 static void show_progress(Doing *d, uint64_t elapsed_usec)
 {
-        _cleanup_free_ char *pending = NULL;
+        _cleanup_free_ char *pending = NULL, *shown = NULL;
         ClientState state = { 0 };
         char span[TERM_SPAN_MAX];
         int room = (int)term_width() - TERM_SPAN_MAX;
@@ -79,9 +79,10 @@ static void show_progress(Doing *d, uint64_t elapsed_usec)
                 pending = list_pending(d, &state);
         client_state_done(&state);
         clear_progress(d);
-        if (!pending)
+        shown = pending ? text_escape(pending, strlen(pending)) : NULL;
+        if (!shown)
                 return;
-        fprintf(stderr, "%s %.*s", term_span(elapsed_usec, span), room > 0 ? room : 1, pending);
+        fprintf(stderr, "%s %.*s", term_span(elapsed_usec, span), room > 0 ? room : 1, shown);
         d->is_shown = true;
 }
 
@@ -94,7 +95,7 @@ static void print_holders(Doing *d, const char *name)
                 client_get_state(&d->client, &state) < 0 ? NULL : client_find(&state, name);
 
         for (size_t i = 0; v && i < v->n_holders; i++)
-                fprintf(stderr, "%8" PRIu32 " %s\n", v->holders[i].pid, v->holders[i].command);
+                term_line(stderr, "%8" PRIu32 " %s", v->holders[i].pid, v->holders[i].command);
         if (v && v->n_holders > 0 && d->act->has_lazy)
                 fputs("End these, or use --lazy: then it goes when they have ended.\n", stderr);
         client_state_done(&state);

@@ -14,6 +14,7 @@
 #include "macro.h"
 #include "parse.h"
 #include "problems.h"
+#include "term.h"
 #include "text.h"
 #include "usage.h"
 
@@ -35,13 +36,14 @@ static int refuse(const char *node, int status, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 static int refuse(const char *node, int status, const char *format, ...)
 {
+        _cleanup_free_ char *why = NULL;
         va_list ap;
 
-        fprintf(stderr, "wslbarectl: %s ", node);
         va_start(ap, format);
-        vfprintf(stderr, format, ap);
+        if (vasprintf(&why, format, ap) < 0)
+                why = NULL;
         va_end(ap);
-        fputc('\n', stderr);
+        term_line(stderr, "wslbarectl: %s %s", node, why ? why : "cannot be adopted");
         return status;
 }
 
@@ -56,8 +58,12 @@ static const ClientDevice *find_device(const Adopt *a)
         return NULL;
 }
 
-static int advise_blank(const char *node)
+static int advise_blank(const char *path)
 {
+        _cleanup_free_ char *node = text_escape(path, strlen(path));
+
+        if (!node)
+                return ctl_status_of(-ENOMEM);
         printf("%s is blank, and was left so. To make a filesystem on it, one of\n\n"
                "    mkfs.ext4 -L data %s\n"
                "    mkfs.ext4 -O ^has_journal -L data %s\n\n"
@@ -129,10 +135,10 @@ static int check_file(const Adopt *a, const char *name, const char *where, const
                 const ClientVolume *v = &a->state.volumes[i];
 
                 if (streq(v->name, name)) {
-                        fprintf(stderr,
-                                "wslbarectl: there is a volume '%s' already, by %s; give another "
-                                "--name=\n",
-                                name, v->config_path);
+                        term_line(stderr,
+                                  "wslbarectl: there is a volume '%s' already, by %s; give another "
+                                  "--name=",
+                                  name, v->config_path);
                         return CTL_VOLUME;
                 }
                 if (streq(v->where, where))
@@ -145,7 +151,7 @@ static int check_file(const Adopt *a, const char *name, const char *where, const
         if (r >= 0)
                 r = adoption_check(path, name, text, config, &problem);
         if (problem)
-                fprintf(stderr, "wslbarectl: not written, as it would be refused: %s\n", problem);
+                term_line(stderr, "wslbarectl: not written, as it would be refused: %s", problem);
         return r == -EEXIST ? CTL_VOLUME : ctl_status_of(r);
 }
 
@@ -161,6 +167,17 @@ static int write_file(const char *name, const char *text)
                 : r == -EACCES || r == -EPERM ? "; use sudo"
                                               : "");
         return ctl_status_of(r == -EEXIST ? -EIO : r);
+}
+
+static void print_file(const char *name, const char *text)
+{
+        printf("# %s/%s.conf\n", DIRECTORY, name);
+        while (*text) {
+                size_t n = strcspn(text, "\n");
+
+                term_line(stdout, "%.*s", (int)n, text);
+                text += n + (text[n] == '\n');
+        }
 }
 
 /* What is wrong with other files, and was before, is no failure. */
@@ -192,7 +209,7 @@ static int adopt_device(Adopt *a, const ClientDevice *device)
                 status = write_file(name, text);
         if (status != CTL_OK)
                 return status;
-        printf("# %s/%s.conf\n%s", DIRECTORY, name, text);
+        print_file(name, text);
         if (a->dry_run)
                 return CTL_OK;
         fflush(stdout);

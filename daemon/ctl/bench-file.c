@@ -19,7 +19,7 @@
 
 static int say(const char *path, int r, const char *what)
 {
-        fprintf(stderr, "wslbarectl: %s: %s\n", path, what);
+        term_line(stderr, "wslbarectl: %s: %s", path, what);
         return r;
 }
 
@@ -54,9 +54,10 @@ static int check_space(const char *path, int fd, uint64_t size)
         available = (uint64_t)v.f_bavail * v.f_frsize;
         if (available >= BENCH_FILE_SPARE && available - BENCH_FILE_SPARE >= size)
                 return 0;
-        fprintf(stderr,
+        term_line(
+                stderr,
                 "wslbarectl: %s: has %s free, where %s are to be written and %s to stay free; make "
-                "room, or give a smaller --size=\n",
+                "room, or give a smaller --size=",
                 path, term_size(available, has), term_size(size, wants),
                 term_size(BENCH_FILE_SPARE, spare));
         return -ENOSPC;

@@ -91,8 +91,11 @@ static int choose_paths(Bench *b)
 
 static void say_progress(const char *what, const char *path, unsigned done, unsigned all)
 {
-        if (isatty(STDERR_FILENO))
-                fprintf(stderr, "\r\x1b[K%3u%% %s: %s\r", done * 100 / all, path, what);
+        if (isatty(STDERR_FILENO)) {
+                fprintf(stderr, "\r\x1b[K%3u%% ", done * 100 / all);
+                term_put(stderr, path);
+                fprintf(stderr, ": %s\r", what);
+        }
 }
 
 static void end_progress(void)
@@ -191,7 +194,8 @@ static int print_advice(const Bench *b)
 
                 if (!text)
                         return -ENOMEM;
-                printf("\n%s\n", text);
+                putchar('\n');
+                term_line(stdout, "%s", text);
         }
         return 0;
 }

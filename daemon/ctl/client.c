@@ -8,6 +8,7 @@
 #include "client.h"
 #include "config.h"
 #include "macro.h"
+#include "term.h"
 #include "text.h"
 
 #define ERROR_PREFIX "org.wslbare1.Error."
@@ -515,9 +516,9 @@ int client_get_state(Client *c, ClientState *ret)
 
 void client_say_no_volume(const char *name)
 {
-        fprintf(stderr,
-                "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one\n",
-                name, name);
+        term_line(stderr,
+                  "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one",
+                  name, name);
 }
 
 const ClientVolume *client_try_find(const ClientState *s, const char *name)
@@ -559,10 +560,10 @@ bool client_check_names(char *const *names, int n)
 {
         for (int i = 0; i < n; i++)
                 if (!volume_name_is_valid(names[i])) {
-                        fprintf(stderr,
-                                "wslbarectl: '%s' is no volume's name: letters, digits, '_', '.' "
-                                "and '-', at most %d\n",
-                                names[i], VOLUME_NAME_MAX);
+                        term_line(stderr,
+                                  "wslbarectl: '%s' is no volume's name: letters, digits, '_', '.' "
+                                  "and '-', at most %d",
+                                  names[i], VOLUME_NAME_MAX);
                         return false;
                 }
         return true;
@@ -699,6 +700,6 @@ int client_explain(const char *what, int r, const sd_bus_error *error)
 
         if (!why)
                 why = error && error->message ? error->message : strerror(r < 0 ? -r : r);
-        fprintf(stderr, "wslbarectl: cannot %s: %s\n", what, why);
+        term_line(stderr, "wslbarectl: cannot %s: %s", what, why);
         return r;
 }

@@ -20,18 +20,18 @@ static void print_text(const char *label, const char *value)
         if (!value || !*value)
                 return;
         print_label(label);
-        puts(value);
+        term_line(stdout, "%s", value);
 }
 
 static void print_headline(const ClientVolume *v)
 {
         Health h = health_of(v);
 
-        printf("%s%s%s %s", term_color(health_color(h)), health_sign(h), term_color(TERM_PLAIN),
-               v->name);
-        if (!streq(v->where, "none"))
-                printf(" - %s", v->where);
-        putchar('\n');
+        printf("%s%s%s ", term_color(health_color(h)), health_sign(h), term_color(TERM_PLAIN));
+        if (streq(v->where, "none"))
+                term_line(stdout, "%s", v->name);
+        else
+                term_line(stdout, "%s - %s", v->name, v->where);
 }
 
 static void print_state(const ClientVolume *v)
@@ -40,8 +40,9 @@ static void print_state(const ClientVolume *v)
         char when[VOLUMES_TIME_MAX], span[TERM_SPAN_MAX];
 
         print_label("State");
-        printf("%s%s%s%s", term_color(health_color(health_of(v))), v->state, term_color(TERM_PLAIN),
-               v->read_only ? ", read-only" : "");
+        fputs(term_color(health_color(health_of(v))), stdout);
+        term_put(stdout, v->state);
+        printf("%s%s", term_color(TERM_PLAIN), v->read_only ? ", read-only" : "");
         if (v->state_change_usec > 0)
                 printf(" since %s", volumes_time(v->state_change_usec, when));
         if (v->state_change_monotonic_usec > 0 && v->state_change_monotonic_usec <= now)
@@ -57,8 +58,11 @@ static void print_failure(const ClientVolume *v)
         if (!*v->failure_step)
                 return;
         print_label("Failure");
-        printf("%sat %s: %s%s\n", term_color(health_color(health_of(v))), v->failure_step,
-               v->failure_message, term_color(TERM_PLAIN));
+        printf("%sat ", term_color(health_color(health_of(v))));
+        term_put(stdout, v->failure_step);
+        fputs(": ", stdout);
+        term_put(stdout, v->failure_message);
+        puts(term_color(TERM_PLAIN));
         if (v->attempts == 0)
                 return;
         print_label("Attempts");
@@ -86,7 +90,7 @@ static void print_list(const ClientVolume *v)
                         print_label("Holders");
                 else
                         printf("%12s", "");
-                printf("%" PRIu32 " %s\n", v->holders[i].pid, v->holders[i].command);
+                term_line(stdout, "%" PRIu32 " %s", v->holders[i].pid, v->holders[i].command);
         }
 }
 
@@ -98,12 +102,8 @@ static void print_device(const ClientVolume *v)
         if (!*v->device)
                 return;
         print_label("Device");
-        fputs(v->device, stdout);
-        if (size > 0)
-                printf(", %s", term_size(size, shown));
-        if (*v->type)
-                printf(", %s", v->type);
-        putchar('\n');
+        term_line(stdout, "%s%s%s%s%s", v->device, size > 0 ? ", " : "",
+                  size > 0 ? term_size(size, shown) : "", *v->type ? ", " : "", v->type);
         print_text("Label", v->label);
         print_text("UUID", v->uuid);
 }

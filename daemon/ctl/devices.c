@@ -199,7 +199,7 @@ static const ClientDevice *find_device(const List *l, const char *node)
         for (size_t i = 0; i < l->n_devices && stat(node, &st) >= 0 && S_ISBLK(st.st_mode); i++)
                 if (l->devices[i].device.devnum == st.st_rdev)
                         return &l->devices[i];
-        fprintf(stderr, "wslbarectl: '%s' is no block device that wslbared has seen\n", node);
+        term_line(stderr, "wslbarectl: '%s' is no block device that wslbared has seen", node);
         return NULL;
 }
 

@@ -276,12 +276,13 @@ static unsigned print_cures(const Doctor *d, bool quiet)
                         if (f->health != order[k])
                                 continue;
                         n_bad += f->health == HEALTH_BAD;
-                        if (!quiet)
-                                printf("\n%s%s%s %s %s\n", term_color(health_color(f->health)),
-                                       health_sign(f->health), term_color(TERM_PLAIN), f->subject,
-                                       f->text);
-                        if (!quiet && f->cure)
-                                printf("  Cure: %s\n", f->cure);
+                        if (quiet)
+                                continue;
+                        printf("\n%s%s%s ", term_color(health_color(f->health)),
+                               health_sign(f->health), term_color(TERM_PLAIN));
+                        term_line(stdout, "%s %s", f->subject, f->text);
+                        if (f->cure)
+                                term_line(stdout, "  Cure: %s", f->cure);
                 }
         return n_bad;
 }

@@ -12,6 +12,7 @@
 
 #include "fio.h"
 #include "macro.h"
+#include "term.h"
 
 #define OUTPUT_MAX (1U << 20) /* of a single job it is some 7 KiB */
 #define NOT_THERE 127         /* what a shell makes of that, too */
@@ -100,9 +101,9 @@ static int explain(int r, int status, const char *errors)
                       stderr);
                 return -ENOENT;
         }
-        fprintf(stderr, "wslbarectl: fio failed%s%s%s%.*s\n", r == -EBADMSG ? "" : ": ",
-                r == -EBADMSG ? "" : strerror(-r), *errors ? ": " : "", (int)strcspn(errors, "\n"),
-                errors);
+        term_line(stderr, "wslbarectl: fio failed%s%s%s%.*s", r == -EBADMSG ? "" : ": ",
+                  r == -EBADMSG ? "" : strerror(-r), *errors ? ": " : "",
+                  (int)strcspn(errors, "\n"), errors);
         return r;
 }
 

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "hint.h"
 #include "macro.h"
+#include "term.h"
 #include "text.h"
 #include "usage.h"
 
@@ -35,18 +36,15 @@ static bool is_stray(const Hint *h, const ClientDevice *d)
                usage_describe(h->usage, &d->device, &use, &is_wsl) >= 0 && !use;
 }
 
-static void print_device(const Device *d)
+static char *describe(const Device *d)
 {
-        printf("%s (%s", d->node, d->type ? d->type : "unknown");
-        if (d->label)
-                printf(", label %s", d->label);
-        if (d->uuid)
-                printf(", UUID %s", d->uuid);
-        fputs(") fits no volume", stdout);
+        return text_format("%s (%s%s%s%s%s) fits no volume", d->node, d->type ? d->type : "unknown",
+                           d->label ? ", label " : "", d->label ? d->label : "",
+                           d->uuid ? ", UUID " : "", d->uuid ? d->uuid : "");
 }
 
 /* Volumes that it is near to. Whether there are any. */
-static bool print_near(const Hint *h, const Device *d)
+static bool print_near(const Hint *h, const Device *d, const char *what)
 {
         bool found = false;
 
@@ -57,9 +55,8 @@ static bool print_near(const Hint *h, const Device *d)
                 if (!c || !match_is_near(&c->match, d))
                         continue;
                 why = match_explain(&c->match, d);
-                printf("%s is absent, while ", *name);
-                print_device(d);
-                printf(": %s; if it is meant, mend %s\n", why ? why : "", c->path);
+                term_line(stdout, "%s is absent, while %s: %s; if it is meant, mend %s", *name,
+                          what, why ? why : "", c->path);
                 found = true;
         }
         return found;
@@ -72,14 +69,16 @@ static void print_hints(const Hint *h)
 
         for (size_t i = 0; names && i < h->n_devices && n < HINTS_MAX; i++) {
                 const Device *d = &h->devices[i].device;
+                _cleanup_free_ char *what = NULL;
 
                 if (!is_stray(h, &h->devices[i]))
                         continue;
                 n++;
-                if (print_near(h, d))
+                what = describe(d);
+                if (!what || print_near(h, d, what))
                         continue;
-                print_device(d);
-                printf(", while absent: %s; `wslbarectl devices %s` says why\n", names, d->node);
+                term_line(stdout, "%s, while absent: %s; `wslbarectl devices %s` says why", what,
+                          names, d->node);
         }
 }
 

@@ -6,6 +6,7 @@
 
 #include "ctl.h"
 #include "macro.h"
+#include "term.h"
 
 typedef struct Verb {
         const char *name;
@@ -73,7 +74,7 @@ static int run_verb(int argc, char *argv[])
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[0]))
                         return verbs[i].run(argc, argv);
-        fprintf(stderr, "wslbarectl: there is no verb '%s'; see --help\n", argv[0]);
+        term_line(stderr, "wslbarectl: there is no verb '%s'; see --help", argv[0]);
         return CTL_USAGE;
 }
 

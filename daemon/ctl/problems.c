@@ -26,10 +26,11 @@ void problems_print(FILE *f, const ClientManager *m)
         for (size_t i = 0; i < m->n_problems; i++) {
                 const ClientProblem *p = &m->problems[i];
 
-                fputs(p->file, f);
                 if (p->line > 0)
-                        fprintf(f, ":%" PRIu32, p->line);
-                fprintf(f, ": %s: %s\n", p->severity, p->text);
+                        term_line(f, "%s:%" PRIu32 ": %s: %s", p->file, p->line, p->severity,
+                                  p->text);
+                else
+                        term_line(f, "%s: %s: %s", p->file, p->severity, p->text);
         }
 }
 

@@ -8,6 +8,7 @@
 
 #include "macro.h"
 #include "table.h"
+#include "text.h"
 
 struct Table {
         struct libscols_table *table;
@@ -77,6 +78,8 @@ static int add_column(Table *t, size_t i)
         if (!c)
                 return -ENOMEM;
         t->shown[i] = c;
+        /* What was escaped is not to be escaped again. */
+        (void)scols_column_set_safechars(c, column->kind == TABLE_LINES ? "\n\\" : "\\");
         switch (column->kind) {
         case TABLE_TEXT:
                 return 0;
@@ -90,7 +93,6 @@ static int add_column(Table *t, size_t i)
         case TABLE_LINES:
                 (void)scols_column_set_wrapfunc(c, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
                                                 NULL);
-                (void)scols_column_set_safechars(c, "\n");
                 return scols_column_set_json_type(c, SCOLS_JSON_ARRAY_STRING);
         }
         return -EINVAL;
@@ -104,7 +106,7 @@ static int add_named(Table *t, const char *name, size_t length)
                         t->dropped[i] = false;
                         return add_column(t, i);
                 }
-        fprintf(stderr, "wslbarectl: there is no column '%.*s'; see --help\n", (int)length, name);
+        term_line(stderr, "wslbarectl: there is no column '%.*s'; see --help", (int)length, name);
         return -EINVAL;
 }
 
@@ -196,6 +198,31 @@ static const char *present(const Table *t, TableKind kind, const char *value,
         return kind == TABLE_PERCENT ? buffer : value;
 }
 
+static char *escape_lines(const char *lines)
+{
+        _cleanup_(strv_freep) char **escaped = NULL;
+        size_t n;
+
+        for (const char *p = lines; *p; p += n + (p[n] == '\n')) {
+                n = strcspn(p, "\n");
+                if (strv_take(&escaped, text_escape(p, n)) < 0)
+                        return NULL;
+        }
+        return strv_join(escaped, "\n");
+}
+
+/* As a terminal may have it; in JSON, everything is exact. */
+static int set_cell(Table *t, size_t i, const char *value)
+{
+        _cleanup_free_ char *shown = NULL;
+        TableKind kind = t->columns[i].kind;
+
+        if (!t->json)
+                value = shown = kind == TABLE_LINES ? escape_lines(value)
+                                                    : text_escape(value, strlen(value));
+        return value ? scols_line_set_column_data(t->line, t->shown[i], value) : -ENOMEM;
+}
+
 int table_add(Table *t, const char *const *values)
 {
         char buffer[TERM_RATE_MAX];
@@ -210,8 +237,7 @@ int table_add(Table *t, const char *const *values)
                 if (!t->shown[i] || !value || !*value)
                         continue;
                 t->dropped[i] = false;
-                r = scols_line_set_column_data(t->line, t->shown[i],
-                                               present(t, t->columns[i].kind, value, buffer));
+                r = set_cell(t, i, present(t, t->columns[i].kind, value, buffer));
         }
         return r;
 }

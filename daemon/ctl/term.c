@@ -2,11 +2,13 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
 #include "macro.h"
 #include "term.h"
+#include "text.h"
 
 bool term_has_colors(void)
 {
@@ -32,6 +34,26 @@ const char *term_color(TermColor color)
 bool term_is_utf8(void)
 {
         return streq(nl_langinfo(CODESET), "UTF-8");
+}
+
+void term_put(FILE *f, const char *s)
+{
+        _cleanup_free_ char *shown = text_escape(s, strlen(s));
+
+        fputs(shown ? shown : "?", f);
+}
+
+void term_line(FILE *f, const char *format, ...)
+{
+        _cleanup_free_ char *line = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&line, format, ap) < 0)
+                line = NULL;
+        va_end(ap);
+        term_put(f, line ? line : "?");
+        fputc('\n', f);
 }
 
 unsigned term_width(void)

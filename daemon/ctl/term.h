@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* How things are shown to a person. */
 
@@ -24,6 +25,12 @@ const char *term_color(TermColor color);
 
 /* Whether the locale has UTF-8. */
 bool term_is_utf8(void);
+
+/* Everything that is from elsewhere goes through one of these, but for JSON: text_escape() leaves
+ * no control character that a terminal would obey. */
+void term_put(FILE *f, const char *s);
+/* A line, without its end, which is escaped whole. */
+void term_line(FILE *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The columns of the terminal; 80 where that is none. */
 unsigned term_width(void);

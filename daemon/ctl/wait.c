@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "macro.h"
 #include "parse.h"
+#include "term.h"
 #include "text.h"
 
 typedef struct Wait {
@@ -70,7 +71,7 @@ static void tell(Wait *w, const char *missing)
 {
         if (w->quiet || streq_ptr(w->told, missing))
                 return;
-        fprintf(stderr, "waiting for %s\n", missing);
+        term_line(stderr, "waiting for %s", missing);
         free(w->told);
         w->told = strdup(missing);
 }
@@ -85,8 +86,8 @@ static int judge(Wait *w, const Standing *s, int *ret_status)
                 return 1;
         }
         if (s->failed && (!w->any || s->n_given_up == s->n_waiting)) {
-                fprintf(stderr, "wslbarectl: '%s' is %s: %s\n", s->failed->name, s->failed->state,
-                        s->failed->failure_message);
+                term_line(stderr, "wslbarectl: '%s' is %s: %s", s->failed->name, s->failed->state,
+                          s->failed->failure_message);
                 *ret_status = CTL_VOLUME;
                 return 1;
         }
@@ -125,8 +126,8 @@ static int wait_for_all(Wait *w)
                 if (r >= 0)
                         r = client_wait(&w->client, w->until_usec);
                 if (r == 0) {
-                        fprintf(stderr, "wslbarectl: the time is up, and not mounted %s\n",
-                                w->told ? w->told : "are all");
+                        term_line(stderr, "wslbarectl: the time is up, and not mounted %s",
+                                  w->told ? w->told : "are all");
                         return CTL_TIMEOUT;
                 }
         }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "client.h"
+#include "detail.h"
+#include "macro.h"
+#include "problems.h"
+#include "table.h"
+#include "term.h"
+#include "test.h"
+#include "text.h"
+
+/* No control character that comes from elsewhere reaches a terminal. */
+
+#define S(x) ((char *)(x))
+/* The screen is cleared, a line begun, U+009B is CSI in one character, and a byte of no character.
+ */
+#define HOSTILE "M\xc3\xbcll\x1b[2J\nx\xc2\x9b\xff\x7f"
+#define SHOWN "M\xc3\xbcll\\x1b[2J\\x0ax\\xc2\\x9b\\xff\\x7f"
+
+/* What is printed until capture_end() in place of FD. */
+typedef struct Capture {
+        FILE *stream;
+        int fd, saved, file;
+} Capture;
+
+static Capture capture_begin(FILE *stream, int fd)
+{
+        Capture c = { stream, fd, dup(fd), memfd_create("captured", MFD_CLOEXEC) };
+
+        ASSERT(c.saved >= 0 && c.file >= 0 && fflush(stream) == 0);
+        ASSERT(dup2(c.file, fd) == fd);
+        return c;
+}
+
+static const char *capture_end(Capture *c)
+{
+        static char text[8192];
+        ssize_t n;
+
+        (void)fflush(c->stream);
+        (void)dup2(c->saved, c->fd);
+        n = pread(c->file, text, sizeof(text) - 1, 0);
+        (void)close(c->saved);
+        (void)close(c->file);
+        ASSERT(n >= 0);
+        text[n] = '\0';
+        return text;
+}
+
+/* Holds SHOWN, N times, and no control character but the end of a line that we wrote. */
+static void check(const char *text, unsigned n)
+{
+        for (const char *p = text; (p = strstr(p, SHOWN)); p += strlen(SHOWN), n--)
+                ;
+        ASSERT_EQ(n, 0);
+        ASSERT(!strstr(text, "\nx"));
+        for (const char *p = text; *p; p++)
+                if (*p != '\n')
+                        ASSERT(text_valid_length(p, 1) == 1 || (*p & 0x80));
+        ASSERT(!strstr(text, "\xc2\x9b") && !strchr(text, '\xff'));
+}
+
+static void test_lines(void)
+{
+        Capture c = capture_begin(stdout, STDOUT_FILENO);
+
+        term_put(stdout, HOSTILE);
+        term_line(stdout, ": %s %d", HOSTILE, 7);
+        ASSERT_STR(capture_end(&c), SHOWN ": " SHOWN " 7\n");
+}
+
+static void test_errors(void)
+{
+        const sd_bus_error error =
+                SD_BUS_ERROR_MAKE_CONST("org.wslbare1.Error.MountFailed", HOSTILE);
+        Capture c = capture_begin(stderr, STDERR_FILENO);
+        const char *text;
+        int r = client_explain("mount '" HOSTILE "'", -EIO, &error);
+
+        client_say_no_volume(HOSTILE);
+        text = capture_end(&c);
+        ASSERT_EQ(r, -EIO);
+        ASSERT(startswith(text, "wslbarectl: cannot mount '" SHOWN "': " SHOWN "\n"));
+        check(text, 4);
+}
+
+static void test_problems(void)
+{
+        ClientProblem items[] = { { S(HOSTILE), 3, S("error"), S(HOSTILE) },
+                                  { S("/etc/x.conf"), 0, S("warning"), S(HOSTILE) } };
+        const ClientManager m = { .problems = items, .n_problems = ELEMENTSOF(items) };
+        Capture c = capture_begin(stdout, STDOUT_FILENO);
+        const char *text;
+
+        problems_print(stdout, &m);
+        text = capture_end(&c);
+        ASSERT_STR(text, SHOWN ":3: error: " SHOWN "\n/etc/x.conf: warning: " SHOWN "\n");
+}
+
+static void test_details(void)
+{
+        char *candidates[] = { S(HOSTILE), S("/dev/sdc"), NULL };
+        ClientHolder holder = { 7, S(HOSTILE) };
+        const ClientVolume v = {
+                .name = S(HOSTILE),
+                .config_path = S(HOSTILE),
+                .state = S(HOSTILE),
+                .device = S(HOSTILE),
+                .uuid = S(HOSTILE),
+                .label = S(HOSTILE),
+                .type = S(HOSTILE),
+                .where = S(HOSTILE),
+                .options = S(HOSTILE),
+                .mounted_options = S(HOSTILE),
+                .candidates = candidates,
+                .failure_step = S(HOSTILE),
+                .failure_message = S(HOSTILE),
+                .holders = &holder,
+                .n_holders = 1,
+        };
+        Capture c = capture_begin(stdout, STDOUT_FILENO);
+
+        detail_print(&v, &(Space){ 0 });
+        check(capture_end(&c), 14);
+        c = capture_begin(stdout, STDOUT_FILENO);
+        detail_print_trouble(&v);
+        check(capture_end(&c), 6);
+}
+
+static const char *print_table(bool json)
+{
+        static const TableColumn columns[] = {
+                { "TEXT", "", TABLE_TEXT, TABLE_SHOWN },
+                { "LINES", "", TABLE_LINES, TABLE_SHOWN },
+                { 0 },
+        };
+        const TableOptions options = { .json = json };
+        _cleanup_(table_freep) Table *t = NULL;
+        Capture c;
+        int r;
+
+        ASSERT_OK(table_new("rows", columns, ELEMENTSOF(columns) - 1, &options, &t));
+        ASSERT_OK(table_add(t, (const char *const[]){ HOSTILE, "a\x1b\nb\\x1b" }));
+        c = capture_begin(stdout, STDOUT_FILENO);
+        r = table_print(t);
+        ASSERT_OK(r);
+        return capture_end(&c);
+}
+
+/* Escaped once, whoever did it; JSON has its own way, and loses nothing. */
+static void test_tables(void)
+{
+        const char *text = print_table(false);
+
+        check(text, 1);
+        ASSERT_CONTAINS(text, "a\\x1b\n");
+        ASSERT_CONTAINS(text, " b\\x1b\n");
+        text = print_table(true);
+        ASSERT_CONTAINS(text, "\"M\xc3\xbcll\\u001b[2J\\nx\xc2\x9b");
+        ASSERT_CONTAINS(text, "\"a\\u001b\"");
+        ASSERT_CONTAINS(text, "\"b\\\\x1b\"");
+}
+
+int main(int argc, char *argv[])
+{
+        static const Test tests[] = { TEST(lines), TEST(errors), TEST(problems), TEST(details),
+                                      TEST(tables) };
+
+        if (!setlocale(LC_ALL, "C.UTF-8"))
+                return 1;
+        return test_main(argc, argv, tests, ELEMENTSOF(tests));
+}
