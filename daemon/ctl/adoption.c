@@ -8,6 +8,7 @@
 
 #include "adoption.h"
 #include "macro.h"
+#include "term.h"
 #include "text.h"
 
 #define IDENTITY_LENGTH 8U /* of a UUID: its first group */
@@ -42,9 +43,11 @@ static const char *options_for(const char *type)
         return "";
 }
 
-static int print_key(FILE *f, const char *comment, const char *key, const char *value)
+/* A value must not begin a line of its own. */
+static void print_key(FILE *f, const char *comment, const char *key, const char *value)
 {
-        return value && *value ? fprintf(f, "%s%s=%s\n", comment, key, value) : 0;
+        if (value && *value)
+                term_line(f, "%s%s=%s", comment, key, value);
 }
 
 char *adoption_text(const Device *d, const char *where)

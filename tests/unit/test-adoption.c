@@ -78,6 +78,15 @@ static void test_files(void)
         ASSERT_EQ(adoption_write("/proc/nowhere", "data", "x"), -ENOENT);
 }
 
+/* What a disk says of itself does not begin a line in the file that is written for it. */
+static void test_lines(void)
+{
+        const Device d = { .type = S("ext4"), .uuid = S(UUID), .serial = S("1\nWhere=/x") };
+        _cleanup_free_ char *text = adoption_text(&d, "/mnt/data");
+
+        ASSERT_CONTAINS(text, "\n# Serial=1\\x0aWhere=/x\n");
+}
+
 /* What would be refused, or have another one refused, by itself or beside others. */
 static void test_checks(void)
 {
@@ -118,4 +127,4 @@ static void test_checks(void)
         test_row(NULL);
 }
 
-TEST_MAIN(TEST(names), TEST(files), TEST(checks))
+TEST_MAIN(TEST(names), TEST(files), TEST(lines), TEST(checks))
