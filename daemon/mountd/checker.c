@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/file.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 
+#include "check-lock.h"
 #include "check.h"
 #include "checker.h"
 #include "fsck.h"
@@ -80,29 +77,25 @@ static int say_held(const BlockDevice *b, Report *report)
         return 0;
 }
 
-/* What shares a disk is checked one after the other, by whichever distribution: sysfs is
- * everybody's, and nobody else locks there. The lock on the disk itself would keep udevd, and
- * volumes that need no check, waiting. */
-static int lock_disk(const BlockDevice *b, int *ret_fd, Report *report)
+/* Not by a lock on the disk itself, which would keep udevd, and volumes that need no check,
+ * waiting.
+ */
+static int take_turn(const BlockDevice *b, int *ret_fd, Report *report)
 {
-        _cleanup_close_ int fd = -1;
-        char path[64];
         dev_t disk;
         int r = device_whole_disk(b->device->devnum, &disk);
 
         if (r < 0)
                 disk = b->device->devnum;
-        (void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(disk), minor(disk));
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return report_fail(report, "MountFailed", STEP_CHECK, errno, "Cannot open %s: %s",
-                                   path, strerror(errno));
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return report_fail(report, "InProgress", STEP_CHECK, errno,
+        r = check_lock_take(CHECK_LOCK_PATH, disk, ret_fd);
+        if (r == -EAGAIN)
+                return report_fail(report, "InProgress", STEP_CHECK, r,
                                    "Something else on the disk of %s is being checked; it is its "
                                    "turn when that is done",
                                    b->device->node);
-        *ret_fd = TAKE_FD(fd);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot lock %s: %s",
+                                   CHECK_LOCK_PATH, strerror(-r));
         return 0;
 }
 
@@ -167,7 +160,7 @@ static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *
         _cleanup_(fsck_end_done) FsckEnd end = { 0 };
         _cleanup_close_ int lock_fd = -1;
         const char *argv[CHECK_ARGV_MAX];
-        int r = lock_disk(b, &lock_fd, report);
+        int r = take_turn(b, &lock_fd, report);
 
         if (r < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "check-lock.h"
 #include "macro.h"
 #include "served.h"
 #include "test.h"
@@ -266,18 +267,30 @@ static void test_held(void)
 /* Another volume on the same disk is being checked. */
 static void test_one_after_the_other(void)
 {
-        _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = -1;
 
         begin(DIRTY, "", "exit 0");
-        path = text_format("/sys/dev/block/%u:%u", major(served.disk.devnum),
-                           minor(served.disk.devnum));
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        ASSERT(fd >= 0);
-        ASSERT_OK(flock(fd, LOCK_EX | LOCK_NB));
+        ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, served.disk.devnum, &fd));
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "Error s InProgress\nStep s check\n");
         ASSERT_STR(ran(), NULL);
         fd = close_fd(fd);
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false");
+        ASSERT(ran());
+        served_stop();
+}
+
+/* What anybody can open, anybody can lock. */
+static void test_nobody_stops_it(void)
+{
+        char path[64];
+        _cleanup_close_ int fd = -1;
+
+        begin(DIRTY, "", "exit 0");
+        (void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(served.disk.devnum),
+                       minor(served.disk.devnum));
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ASSERT(fd >= 0);
+        ASSERT_OK(flock(fd, LOCK_EX | LOCK_NB));
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false");
         ASSERT(ran());
         served_stop();
@@ -305,4 +318,4 @@ static void test_e2fsck(void)
 }
 
 TEST_MAIN(TEST(rows), TEST(steps), TEST(arguments), TEST(held), TEST(one_after_the_other),
-          TEST(e2fsck))
+          TEST(nobody_stops_it), TEST(e2fsck))
