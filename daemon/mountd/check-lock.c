@@ -21,19 +21,46 @@ static int open_file(const char *path, int flags, int *ret)
         return 0;
 }
 
-int check_lock_take(const char *path, dev_t disk, int *ret_fd)
+/* Two bytes for each number: the disk's turn, and the device that is being checked. */
+static struct flock turn_of(dev_t disk)
 {
-        struct flock turn = {
-                .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)disk, .l_len = 1
+        return (struct flock){
+                .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2 * (off_t)disk, .l_len = 1
         };
+}
+
+static struct flock check_of(dev_t devnum)
+{
+        struct flock l = turn_of(devnum);
+
+        l.l_start++;
+        return l;
+}
+
+int check_lock_take(const char *path, dev_t disk, dev_t devnum, int *ret_fd)
+{
+        struct flock turn = turn_of(disk), check = check_of(devnum);
         _cleanup_close_ int fd = -1;
         int r = open_file(path, O_CREAT, &fd);
 
         if (r < 0)
                 return r;
-        /* Of the open file, not of the process. */
-        if (fcntl(fd, F_OFD_SETLK, &turn) < 0)
+        /* Of the open file, not of the process: children keep them. */
+        if (fcntl(fd, F_OFD_SETLK, &turn) < 0 || fcntl(fd, F_OFD_SETLK, &check) < 0)
                 return errno == EACCES ? -EAGAIN : -errno;
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+int check_lock_is_taken(const char *path, dev_t devnum)
+{
+        struct flock check = check_of(devnum);
+        _cleanup_close_ int fd = -1;
+        int r = open_file(path, 0, &fd);
+
+        if (r < 0)
+                return r == -ENOENT ? 0 : r; /* nobody has checked anything yet */
+        if (fcntl(fd, F_OFD_GETLK, &check) < 0)
+                return -errno;
+        return check.l_type != F_UNLCK;
 }

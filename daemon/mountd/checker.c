@@ -87,7 +87,7 @@ static int take_turn(const BlockDevice *b, int *ret_fd, Report *report)
 
         if (r < 0)
                 disk = b->device->devnum;
-        r = check_lock_take(CHECK_LOCK_PATH, disk, ret_fd);
+        r = check_lock_take(CHECK_LOCK_PATH, disk, b->device->devnum, ret_fd);
         if (r == -EAGAIN)
                 return report_fail(report, "InProgress", STEP_CHECK, r,
                                    "Something else on the disk of %s is being checked; it is its "
@@ -96,6 +96,16 @@ static int take_turn(const BlockDevice *b, int *ret_fd, Report *report)
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot lock %s: %s",
                                    CHECK_LOCK_PATH, strerror(-r));
+        return 0;
+}
+
+/* Some check programs do not keep the kernel from mounting what they write to. */
+static int refuse_if_checked(const BlockDevice *b, Report *report)
+{
+        if (check_lock_is_taken(CHECK_LOCK_PATH, b->device->devnum) > 0)
+                return report_fail(report, "InProgress", STEP_CHECK, EAGAIN,
+                                   "%s is being checked; it is mounted when that is done",
+                                   b->device->node);
         return 0;
 }
 
@@ -155,19 +165,16 @@ static int judge(const VolumeConfig *config, const BlockDevice *b, CheckNeed nee
 }
 
 static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *b, CheckNeed need,
-               const char *program, bool *ret_read_only, Report *report)
+               const char *program, int lock_fd, bool *ret_read_only, Report *report)
 {
         _cleanup_(fsck_end_done) FsckEnd end = { 0 };
-        _cleanup_close_ int lock_fd = -1;
         const char *argv[CHECK_ARGV_MAX];
-        int r = take_turn(b, &lock_fd, report);
+        int r;
 
-        if (r < 0)
-                return r;
         check_arguments(type_of(b), program, b->device->node, need == CHECK_NEED_ASKED,
                         FSCK_PROGRESS, argv);
         m->progress(STEP_CHECK, m->userdata);
-        r = fsck_run(argv, config->mount_timeout_usec, m->percent, m->userdata, &end);
+        r = fsck_run(argv, lock_fd, config->mount_timeout_usec, m->percent, m->userdata, &end);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot run %s: %s",
                                    program, strerror(-r));
@@ -179,11 +186,12 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
 {
         CheckNeed need = check_need(config->check, &b->content.state, (uint64_t)time(NULL));
         _cleanup_free_ char *program = NULL;
-        int r;
+        _cleanup_close_ int lock_fd = -1;
+        int r = refuse_if_checked(b, report);
 
         *ret_read_only = false;
-        if (need == CHECK_NEED_NONE)
-                return 0;
+        if (r < 0 || need == CHECK_NEED_NONE)
+                return r;
         if (b->device->read_only || config->read_only) {
                 if (need != CHECK_NEED_ASKED)
                         report_add(report, "Warnings",
@@ -198,6 +206,10 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
                            b->device->node, type_of(b));
                 return 0;
         }
+        /* First, so that what holds it is no check of ours that is ending. */
+        r = take_turn(b, &lock_fd, report);
+        if (r < 0)
+                return r;
         r = is_held(b);
         if (r > 0)
                 return say_held(b, report);
@@ -208,5 +220,5 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
                                    b->device->node, strerror(-r));
         if (r == 0)
                 return lack_program(config, b, need, ret_read_only, report);
-        return run(m, config, b, need, program, ret_read_only, report);
+        return run(m, config, b, need, program, lock_fd, ret_read_only, report);
 }

@@ -24,6 +24,7 @@
 
 typedef struct Fsck {
         pid_t pid;
+        pid_t guard; /* 0: there is none yet */
         int pid_fd;
         int output_fd; /* non-blocking; -1: at its end. The same for the next */
         int progress_fd;
@@ -57,7 +58,7 @@ static uint64_t now_usec(void)
         return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* The program. */
+/* The program, and what looks after it. */
 
 static _Noreturn void run_program(const char *const *argv, const int *keep, unsigned n_keep)
 {
@@ -80,11 +81,49 @@ static _Noreturn void run_program(const char *const *argv, const int *keep, unsi
         _exit(CHECK_STATUS_OPERATIONAL);
 }
 
-static int start(Fsck *f, const char *const *argv)
+/* Ends the program when we are killed, as we would at the deadline. In its process group, whose
+ * number then is nobody else's. It has no descriptor but its handle and, so that its last words do
+ * not kill it, our ends of its pipes: the lock is the program's. */
+static _Noreturn void guard_program(const Fsck *f, pid_t parent)
+{
+        const int keep[] = { f->pid_fd, f->output_fd, f->progress_fd };
+        struct pollfd program = { .events = POLLIN };
+        sigset_t all, death;
+
+        if (setpgid(0, f->pid) < 0)
+                _exit(EXIT_FAILURE);
+        (void)sigfillset(&all);
+        (void)sigprocmask(SIG_SETMASK, &all, NULL);
+        (void)sigemptyset(&death);
+        (void)sigaddset(&death, SIGUSR1);
+        (void)prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
+        if (sandbox_keep_only(keep, ELEMENTSOF(keep)) < 0 || sandbox_drop_capabilities() < 0)
+                _exit(EXIT_FAILURE);
+        while (getppid() == parent)
+                (void)sigwaitinfo(&death, NULL);
+        (void)kill(-f->pid, SIGTERM);
+        (void)poll(&program, 1, TERM_PAUSE_USEC / USEC_PER_MSEC);
+        (void)kill(-f->pid, SIGKILL);
+        _exit(EXIT_SUCCESS);
+}
+
+static int start_guard(Fsck *f)
+{
+        pid_t self = getpid();
+
+        f->guard = fork();
+        if (f->guard < 0)
+                return -errno;
+        if (f->guard == 0)
+                guard_program(f, self);
+        return 0;
+}
+
+static int start(Fsck *f, const char *const *argv, int lock_fd)
 {
         _cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         _cleanup_close_ int output_fd = -1, progress_fd = -1;
-        int output[2], progress[2], keep[4];
+        int output[2], progress[2], keep[5];
 
         if (null_fd < 0 || pipe2(output, O_CLOEXEC) < 0)
                 return -errno;
@@ -101,14 +140,15 @@ static int start(Fsck *f, const char *const *argv)
         keep[0] = null_fd;
         keep[1] = keep[2] = output_fd;
         keep[3] = progress_fd;
+        keep[4] = lock_fd;
         f->pid = fork();
         if (f->pid < 0)
                 return -errno;
         if (f->pid == 0)
-                run_program(argv, keep, ELEMENTSOF(keep));
+                run_program(argv, keep, lock_fd >= 0 ? 5 : 4);
         (void)setpgid(f->pid, f->pid); /* whoever is first */
         f->pid_fd = (int)syscall(SYS_pidfd_open, f->pid, 0);
-        return f->pid_fd < 0 ? -errno : 0;
+        return f->pid_fd < 0 ? -errno : start_guard(f);
 }
 
 /* What it says. */
@@ -228,14 +268,18 @@ static char *last_words(const Fsck *f)
         return text_one_line(words, (size_t)(end - words));
 }
 
-static int describe_end(const Fsck *f, FsckEnd *ret)
+static int wait_for(pid_t pid, int *ret_status)
 {
-        FsckEnd e = { .timed_out = f->timed_out, .percent = f->percent };
-        int status;
-
-        while (waitpid(f->pid, &status, 0) < 0)
+        while (waitpid(pid, ret_status, 0) < 0)
                 if (errno != EINTR)
                         return -errno;
+        return 0;
+}
+
+static int describe_end(const Fsck *f, int status, FsckEnd *ret)
+{
+        FsckEnd e = { .timed_out = f->timed_out, .percent = f->percent };
+
         e.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
         e.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         e.words = last_words(f);
@@ -245,8 +289,8 @@ static int describe_end(const Fsck *f, FsckEnd *ret)
         return 0;
 }
 
-int fsck_run(const char *const *argv, uint64_t timeout_usec, FsckPercent percent, void *userdata,
-             FsckEnd *ret)
+int fsck_run(const char *const *argv, int lock_fd, uint64_t timeout_usec, FsckPercent percent,
+             void *userdata, FsckEnd *ret)
 {
         Fsck f = {
                 .pid_fd = -1,
@@ -257,15 +301,20 @@ int fsck_run(const char *const *argv, uint64_t timeout_usec, FsckPercent percent
                 .tell = percent,
                 .userdata = userdata,
         };
-        int r = start(&f, argv);
+        int status = 0, k, r = start(&f, argv, lock_fd);
 
         if (r >= 0)
                 attend(&f);
         /* Whatever it left running; until it is waited for, its number is nobody else's. */
-        if (f.pid > 0)
+        if (f.pid > 0) {
                 (void)kill(-f.pid, SIGKILL);
+                if (f.guard > 0 && kill(f.guard, SIGKILL) == 0)
+                        (void)wait_for(f.guard, &status);
+                k = wait_for(f.pid, &status);
+                r = r < 0 ? r : k;
+        }
         if (r >= 0)
-                r = describe_end(&f, ret);
+                r = describe_end(&f, status, ret);
         close_fd(f.pid_fd);
         close_fd(f.output_fd);
         close_fd(f.progress_fd);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* A check program at work: a process that may write to the device, and has no other power, no
- * descriptor of ours, no input, and a time. */
+ * descriptor of ours but its lock, no input, and a time. */
 
 /* The descriptor in it, as text, that it may write its progress to; see check_parse_progress(). */
 #define FSCK_PROGRESS "3"
@@ -26,7 +26,8 @@ typedef void (*FsckPercent)(unsigned percent, void *userdata);
 
 /* Runs ARGV, of which the first is a path, and waits until it ends. After TIMEOUT_USEC it is told
  * to (SIGTERM: e2fsck leaves the filesystem as it should be), and when it does not, killed; a
- * process that sits in an uninterruptible sleep is waited for all the same. When we die, it is told
- * to end too. 0, or -errno: it could not be started. */
-int fsck_run(const char *const *argv, uint64_t timeout_usec, FsckPercent percent, void *userdata,
-             FsckEnd *ret);
+ * process that sits in an uninterruptible sleep is waited for all the same. When we die, it is
+ * ended in the same way. It inherits LOCK_FD, -1 none, so that what is locked is so until it is no
+ * more, whatever becomes of us. 0, or -errno: it could not be started. */
+int fsck_run(const char *const *argv, int lock_fd, uint64_t timeout_usec, FsckPercent percent,
+             void *userdata, FsckEnd *ret);

@@ -11,6 +11,7 @@
 #include "check-lock.h"
 #include "macro.h"
 #include "served.h"
+#include "service.h"
 #include "test.h"
 #include "text.h"
 
@@ -31,7 +32,7 @@ static void write_program(const char *script)
 }
 
 /* IMAGE on a disk, and SCRIPT, NULL none, as what checks it. */
-static void begin(const char *image, const char *more, const char *script)
+static void prepare(const char *image, const char *more, const char *script)
 {
         served_begin_with_disks();
         served.disk.fd = close_fd(served.disk.fd);
@@ -39,6 +40,11 @@ static void begin(const char *image, const char *more, const char *script)
         served_configure("data", served.where, more);
         if (script)
                 write_program(script);
+}
+
+static void begin(const char *image, const char *more, const char *script)
+{
+        prepare(image, more, script);
         served_start();
 }
 
@@ -270,12 +276,53 @@ static void test_one_after_the_other(void)
         _cleanup_close_ int fd = -1;
 
         begin(DIRTY, "", "exit 0");
-        ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, served.disk.devnum, &fd));
+        ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, served.disk.devnum, NOWHERE, &fd));
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "Error s InProgress\nStep s check\n");
         ASSERT_STR(ran(), NULL);
         fd = close_fd(fd);
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false");
         ASSERT(ran());
+        served_stop();
+}
+
+/* What checks it may do so beside a mount. */
+static void test_not_mounted_meanwhile(void)
+{
+        static const char *const more[] = { "", "Check=never\n", "ReadOnly=yes\n" };
+
+        for (size_t i = 0; i < ELEMENTSOF(more); i++) {
+                _cleanup_close_ int fd = -1;
+
+                test_row(more[i]);
+                begin(CLEAN, more[i], NULL);
+                ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, NOWHERE, served.disk.devnum, &fd));
+                ASSERT_CONTAINS(ask_mount("data", &served.disk),
+                                "Error s InProgress\nStep s check\n");
+                fd = close_fd(fd);
+                ASSERT(!strstr(ask_mount("data", &served.disk), "Error s "));
+                served_stop();
+        }
+}
+
+/* A check outlives the request that it is of: nobody takes it for somebody else's. */
+static void test_outlived(void)
+{
+        prepare(DIRTY, "", "trap '' TERM; sleep 1000");
+        served_listen();
+        served_connect();
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "Mount", NULL, NULL, "stts", "data",
+                                        (uint64_t)served.disk.devnum, served.disk.diskseq,
+                                        served_fingerprint("data")) >= 0);
+        ASSERT_OK(sd_bus_flush(served.bus));
+        WAIT_FOR(ran());
+        served_disconnect();
+        write_program("exit 0");
+        WAIT_FOR(served_count_children() == 0);
+        served_connect();
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "Error s InProgress\nStep s check\n");
+        WAIT_FOR(!strstr(ask_mount("data", &served.disk), "Error s InProgress\n"));
+        ASSERT_CONTAINS(served.answer, "Checked s ");
         served_stop();
 }
 
@@ -318,4 +365,4 @@ static void test_e2fsck(void)
 }
 
 TEST_MAIN(TEST(rows), TEST(steps), TEST(arguments), TEST(held), TEST(one_after_the_other),
-          TEST(nobody_stops_it), TEST(e2fsck))
+          TEST(nobody_stops_it), TEST(not_mounted_meanwhile), TEST(outlived), TEST(e2fsck))

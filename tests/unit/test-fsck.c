@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,18 +39,24 @@ static void need_pidfd(void)
                 test_skip("valgrind does not know pidfd_open(2)");
 }
 
-static FsckEnd run_script(const char *script, uint64_t timeout_usec)
+static char *write_script(const char *script)
 {
         const char *dir = test_directory();
-        _cleanup_free_ char *path = text_format("%s/fsck.test", dir);
+        char *path = text_format("%s/fsck.test", dir);
         _cleanup_free_ char *text = text_format("#!/bin/sh\n%s\n", script);
+
+        test_write(dir, "fsck.test", text);
+        ASSERT_OK(chmod(path, 0755));
+        return path;
+}
+
+static FsckEnd run_path(const char *path, int lock_fd, uint64_t timeout_usec)
+{
         const char *const argv[] = { path, "node", NULL };
         FsckEnd end = { 0 };
 
         told[0] = '\0';
-        test_write(dir, "fsck.test", text);
-        ASSERT_OK(chmod(path, 0755));
-        ASSERT_OK(fsck_run(argv, timeout_usec, on_percent, told, &end));
+        ASSERT_OK(fsck_run(argv, lock_fd, timeout_usec, on_percent, told, &end));
         ASSERT_EQ(waitpid(-1, NULL, WNOHANG), -1);
         return end;
 }
@@ -57,8 +64,11 @@ static FsckEnd run_script(const char *script, uint64_t timeout_usec)
 /* Runs SCRIPT with the argument "node"; nothing of it is left then. */
 static FsckEnd run(const char *script, uint64_t timeout_usec)
 {
+        _cleanup_free_ char *path = NULL;
+
         need_pidfd();
-        return run_script(script, timeout_usec);
+        path = write_script(script);
+        return run_path(path, -1, timeout_usec);
 }
 
 static void test_ends(void)
@@ -178,46 +188,73 @@ static void test_cannot_run(void)
                 _cleanup_(fsck_end_done) FsckEnd end = { 0 };
 
                 test_row(paths[i]);
-                ASSERT_OK(fsck_run(argv, LONG_USEC, on_percent, told, &end));
+                ASSERT_OK(fsck_run(argv, -1, LONG_USEC, on_percent, told, &end));
                 ASSERT_EQ(end.status, 8);
                 ASSERT_CONTAINS(end.words, "it cannot be run: ");
         }
 }
 
-/* In a child that is killed: the program is told to end then. */
-static void run_till_told(const char *dir)
+/* In a child that is killed. */
+static void leave_orphan(const char *script, const char *begun, int lock_fd)
 {
-        _cleanup_free_ char *script = text_format(
-                "trap 'echo end >%s/end; exit' TERM; echo >%s/begun; while :; do sleep 0.05; done",
-                dir, dir);
-
-        (void)run_script(script, LONG_USEC);
-}
-
-static void test_orphan(void)
-{
-        const char *dir = test_directory();
         uint64_t limit = now_usec() + 20 * USEC_PER_SEC;
-        _cleanup_free_ char *begun = NULL, *end = NULL;
-        pid_t pid;
+        _cleanup_free_ char *path = write_script(script);
+        pid_t pid = fork();
 
-        need_pidfd();
-        begun = text_format("%s/begun", dir);
-        end = text_format("%s/end", dir);
-        pid = fork();
         ASSERT(pid >= 0);
         if (pid == 0) {
-                run_till_told(dir);
+                (void)run_path(path, lock_fd, LONG_USEC);
                 _exit(0);
         }
         while (access(begun, F_OK) < 0 && now_usec() < limit)
                 (void)usleep(10000);
+        ASSERT_OK(access(begun, F_OK));
         ASSERT_OK(kill(pid, SIGKILL));
         ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+/* The program is told to end then. */
+static void test_orphan(void)
+{
+        const char *dir = test_directory();
+        uint64_t limit = now_usec() + 20 * USEC_PER_SEC;
+        _cleanup_free_ char *begun = NULL, *end = NULL, *script = NULL;
+
+        need_pidfd();
+        begun = text_format("%s/begun", dir);
+        end = text_format("%s/end", dir);
+        script = text_format("trap 'echo leaving; echo end >%s; exit' TERM; echo >%s; while :; do "
+                             "sleep 0.05; done",
+                             end, begun);
+        leave_orphan(script, begun, -1);
         while (access(end, F_OK) < 0 && now_usec() < limit)
                 (void)usleep(10000);
         ASSERT_OK(access(end, F_OK));
 }
 
+/* And killed where it does not, with what it has started; until then the lock is its. */
+static void test_orphan_deaf(void)
+{
+        const char *dir = test_directory();
+        uint64_t limit = now_usec() + 20 * USEC_PER_SEC;
+        _cleanup_free_ char *begun = NULL, *path = NULL, *script = NULL;
+        _cleanup_close_ int fd = -1, lock_fd = -1;
+
+        need_pidfd();
+        begun = text_format("%s/begun", dir);
+        path = text_format("%s/lock", dir);
+        script = text_format("trap '' TERM; sleep 1000 & echo >%s; sleep 1000", begun);
+        lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        ASSERT(lock_fd >= 0 && fd >= 0);
+        ASSERT_OK(flock(lock_fd, LOCK_EX | LOCK_NB));
+        leave_orphan(script, begun, lock_fd);
+        lock_fd = close_fd(lock_fd);
+        ASSERT_EQ(flock(fd, LOCK_EX | LOCK_NB), -1);
+        while (flock(fd, LOCK_EX | LOCK_NB) < 0 && now_usec() < limit)
+                (void)usleep(10000);
+        ASSERT(now_usec() < limit);
+}
+
 TEST_MAIN(TEST(ends), TEST(confined), TEST(much_output), TEST(progress), TEST(deadline),
-          TEST(deadline_deaf), TEST(cannot_run), TEST(orphan))
+          TEST(deadline_deaf), TEST(cannot_run), TEST(orphan), TEST(orphan_deaf))
