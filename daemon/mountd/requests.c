@@ -61,11 +61,33 @@ unsigned requests_count(const Requests *rs)
         return rs->n;
 }
 
-const Request *requests_find(const Requests *rs, const char *name)
+static bool needs_no_disk(const Request *q)
 {
-        for (const Request *q = rs->first; q; q = q->next)
-                if (q->name && !q->is_done && streq(q->name, name))
-                        return q;
+        return (q->kind == REQUEST_UNMOUNT && q->flag) ||
+               (q->kind == REQUEST_SET_TARGET && !q->flag);
+}
+
+static bool is_displaceable(const Request *q)
+{
+        return (q->kind == REQUEST_MOUNT || q->kind == REQUEST_ADOPT) && q->killed_usec == 0;
+}
+
+static bool is_in_way(const Request *q, const Request *other)
+{
+        if (!streq_ptr(other->name, q->name) || other->is_done)
+                return false;
+        if (!needs_no_disk(q))
+                return true;
+        if (other->killed_usec != 0)
+                return other->kind == q->kind && other->flag == q->flag;
+        return !is_displaceable(other);
+}
+
+const Request *requests_find_in_way(const Requests *rs, const Request *q)
+{
+        for (const Request *other = rs->first; q->name && other; other = other->next)
+                if (is_in_way(q, other))
+                        return other;
         return NULL;
 }
 
@@ -246,7 +268,10 @@ static Report *report_of_death(const Request *q, bool timed_out)
 
         if (!report)
                 return NULL;
-        if (timed_out)
+        if (q->is_displaced)
+                (void)report_fail(report, "MountFailed", job_step(q->job), ECANCELED,
+                                  "It was ended, as what is mounted is to go");
+        else if (timed_out)
                 (void)report_fail(report, "TimedOut", job_step(q->job), ETIMEDOUT,
                                   "It did not end in time and was given up; the disk may hang");
         else
@@ -262,7 +287,7 @@ static void on_done(Job *job, const Report *report, bool timed_out, void *userda
         _cleanup_(report_freep) Report *death = NULL;
 
         q->job = job;
-        q->died = !report;
+        q->leaves_work |= !report && q->name && q->kind != REQUEST_TIDY;
         q->is_done = report != NULL;
         if (timed_out)
                 give_up(q);
@@ -286,6 +311,17 @@ static void on_percent(Job *job, unsigned percent, void *userdata)
         q->requests->handler.percent(q, percent, q->requests->handler.userdata);
 }
 
+/* No other may be at work on NAME meanwhile: the last of them leaves it to be done. */
+static void tidy_up_after(const Request *q)
+{
+        for (Request *other = q->requests->first; other; other = other->next)
+                if (streq_ptr(other->name, q->name)) {
+                        other->leaves_work = true;
+                        return;
+                }
+        (void)requests_start_own(q->requests, REQUEST_TIDY, q->name);
+}
+
 static void on_gone(Job *job, void *userdata)
 {
         _cleanup_(request_freep) Request *q = userdata;
@@ -293,8 +329,8 @@ static void on_gone(Job *job, void *userdata)
         unlink_request(q);
         if (q->hangs)
                 tell_status(q->requests);
-        if (q->died && q->name && q->kind != REQUEST_TIDY)
-                (void)requests_start_own(q->requests, REQUEST_TIDY, q->name);
+        if (q->leaves_work)
+                tidy_up_after(q);
 }
 
 static uint64_t timeout_of(const Request *q)
@@ -317,12 +353,25 @@ static uint64_t timeout_of(const Request *q)
         return OWN_TIMEOUT_USEC;
 }
 
+/* Of those that would be in the way of a Q that needs no disk. */
+static void displace(Requests *rs, const Request *q)
+{
+        for (Request *other = rs->first; other; other = other->next)
+                if (streq_ptr(other->name, q->name) && !other->is_done && is_displaceable(other)) {
+                        other->is_displaced = true;
+                        job_kill(other->job);
+                        give_up(other);
+                }
+}
+
 int requests_start(Requests *rs, Request *q)
 {
         const JobCallbacks callbacks = { on_done, on_step, on_percent, on_gone, q };
         int r;
 
         q->requests = rs;
+        if (needs_no_disk(q))
+                displace(rs, q);
         r = job_start(rs->event, timeout_of(q), work, q, rs->mounter.errors_fd, &callbacks,
                       &q->job);
         if (r < 0)

@@ -40,7 +40,8 @@ typedef struct Request {
         /* Once it is begun. */
         Requests *requests;
         Job *job;
-        bool died;            /* without a report */
+        bool is_displaced;    /* it was given up for one that does not wait */
+        bool leaves_work;     /* when it is gone, somebody is to tidy up */
         bool is_done;         /* with one: its child only ends */
         uint64_t killed_usec; /* CLOCK_MONOTONIC, when it was given up; 0 it was not */
         bool hangs;           /* although it was */
@@ -73,8 +74,11 @@ DEFINE_CLEANUP(Requests *, requests_free)
 
 /* Those whose child is there. */
 unsigned requests_count(const Requests *rs);
-/* The one that is at work on NAME, and not only ending; NULL none. */
-const Request *requests_find(const Requests *rs, const char *name);
+/* One of the same NAME for which Q, which is not begun yet, would have to wait; NULL none. What
+ * needs no disk, as it takes a mount away lazily or stops its target, waits for none that was given
+ * up, which can do nothing any more, and requests_start() ends a Mount or Adopt for it. But where
+ * such a one was given up itself, another would fare no better. */
+const Request *requests_find_in_way(const Requests *rs, const Request *q);
 /* One that was given up and still sits on this disk: whoever else looks at it would hang as well.
  */
 const Request *requests_find_given_up(const Requests *rs, dev_t devnum, uint64_t diskseq);

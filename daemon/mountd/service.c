@@ -105,7 +105,7 @@ static int check_request(const Service *s, const Request *q, sd_bus_error *error
                 return 0;
         if (!volume_name_is_valid(q->name))
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "Not a volume's name");
-        other = requests_find(s->requests, q->name);
+        other = requests_find_in_way(s->requests, q);
         return other ? refuse_for(other, error) : 0;
 }
 

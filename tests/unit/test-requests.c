@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "images.h"
 #include "macro.h"
@@ -145,12 +147,15 @@ static void send_mount(Count *c)
         ASSERT(sd_bus_flush(served.bus) >= 0);
 }
 
-static char hanging_where[PATH_MAX];
+static char hanging_where[PATH_MAX], hanging_directory[PATH_MAX]; /* the latter is there */
 
 /* A Mount that has come as far as its mount point, on a disk that does not answer. */
 static void begin_hanging(const char *more, bool listening, Count *c)
 {
         served_begin_with_disks();
+        snprintf(hanging_directory, sizeof(hanging_directory), "%.2000s/there", served_freeze());
+        served_thaw();
+        ASSERT_OK(mkdir(hanging_directory, 0755));
         snprintf(hanging_where, sizeof(hanging_where), "%.2000s/where", served_freeze());
         served_configure("data", hanging_where, more);
         if (listening) {
@@ -173,8 +178,8 @@ static void test_in_progress(void)
         begin_hanging("", false, &c);
         ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
         ASSERT_CONTAINS(ask_of("Adopt", "data"), ERROR_PREFIX "InProgress: ");
-        ASSERT_CONTAINS(ask_of("Unmount", "data"), ERROR_PREFIX "InProgress: ");
-        ASSERT_CONTAINS(ask_of("SetTarget", "data"), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask("SetTarget", "sb", "data", true), ERROR_PREFIX "InProgress: ");
         /* Others are not kept from anything. */
         ASSERT_CONTAINS(ask("Probe", "tt", (uint64_t)served.disk.devnum, served.disk.diskseq),
                         "UUID s " FS_UUID "\n");
@@ -233,7 +238,7 @@ static void test_timed_out(void)
                 ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "InProgress: ");
         WAIT_FOR(strstr(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: The disk"));
         ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "Hanging: ");
-        ASSERT_CONTAINS(ask_of("Unmount", "data"), ERROR_PREFIX "Hanging: ");
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), ERROR_PREFIX "Hanging: ");
         ASSERT_EQ(served_count_children(), 1);
         ASSERT(has_status_of_data());
         ASSERT_CONTAINS(ask_probe(&served.other), "Type s ext4\n");
@@ -245,6 +250,110 @@ static void test_timed_out(void)
         ASSERT(!is_there(hanging_where));
         ASSERT_EQ(record_load(served.records, "data", &r), -ENOENT);
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false\n");
+        served_stop();
+}
+
+/* What is lost. */
+
+static void save_record(const char *target, bool directory_made)
+{
+        const Record r = {
+                .phase = RECORD_MOUNTED,
+                .target = (char *)target,
+                .devnum = served.disk.devnum,
+                .diskseq = served.disk.diskseq,
+                .mount_id = mount_on(target),
+                .directory_made = directory_made,
+        };
+
+        ASSERT_OK(record_save(served.records, "data", &r));
+}
+
+/* As if data was mounted before. */
+static void mount_before(void)
+{
+        ASSERT_OK(mkdir(served.where, 0755));
+        ASSERT_OK(mount(served.disk.node, served.where, "ext4", 0, NULL));
+        save_record(served.where, false);
+}
+
+static RecordPhase phase(void)
+{
+        _cleanup_(record_freep) Record *r = NULL;
+
+        ASSERT_OK(record_load(served.records, "data", &r));
+        return r->phase;
+}
+
+static const char *ask_lazily(void)
+{
+        return ask("Unmount", "sb", "data", true);
+}
+
+/* One that was given up keeps nobody from what needs no disk. */
+static void test_lost_beside_given_up(void)
+{
+        Count c = { 0 };
+
+        begin_hanging("MountTimeoutSec=1\n", false, &c);
+        collect(1, &c);
+        mount_before();
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), ERROR_PREFIX);
+        ASSERT_STR(ask_lazily(), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        ASSERT_STR(ask("SetTarget", "sb", "data", false), "");
+        WAIT_FOR(strstr(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: "));
+        ASSERT_STR(ask_lazily(), "");
+        ASSERT_STR(ask("SetTarget", "sb", "data", false), "");
+        ASSERT_CONTAINS(ask("SetTarget", "sb", "data", true), ERROR_PREFIX "Hanging: ");
+        WAIT_FOR(served_count_children() == 1);
+        ASSERT(has_status_of_data());
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_EQ(phase(), RECORD_UNMOUNTED);
+        served_stop();
+}
+
+/* One that is at work is ended for that. */
+static void test_lost_while_at_work(void)
+{
+        Count c = { 0 };
+
+        begin_hanging("", false, &c);
+        mount_before();
+        ASSERT_STR(ask_lazily(), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        collect(1, &c);
+        ASSERT_EQ(c.n_done, 1);
+        WAIT_FOR(strstr(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: "));
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT_EQ(phase(), RECORD_UNMOUNTED);
+        served_stop();
+}
+
+/* Where even that hangs, it is not tried over and over. */
+static void test_lost_and_hanging(void)
+{
+        Count c = { 0 };
+
+        begin_hanging("", true, &c);
+        save_record(hanging_directory, true);
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "Unmount", on_reply, &c, "sb", "data", true) >= 0);
+        collect(1, &c); /* the Mount */
+        WAIT_FOR(served_count_children() == 2);
+        ASSERT_CONTAINS(ask_lazily(), ERROR_PREFIX "InProgress: ");
+        ASSERT_CONTAINS(ask("SetTarget", "sb", "data", false), ERROR_PREFIX "InProgress: ");
+        served_disconnect();
+        served_connect();
+        WAIT_FOR(strstr(ask_lazily(), ERROR_PREFIX "Hanging: "));
+        ASSERT_STR(ask("SetTarget", "sb", "data", false), "");
+        WAIT_FOR(served_count_children() == 2);
+        served_thaw();
+        WAIT_FOR(served_count_children() == 0);
+        ASSERT(has_status(""));
+        ASSERT(!is_there(hanging_directory));
         served_stop();
 }
 
@@ -392,5 +501,6 @@ static void test_second_client(void)
         served_stop();
 }
 
-TEST_MAIN(TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out), TEST(timed_out_answer),
-          TEST(vanish), TEST(vanish_anywhere), TEST(vanish_again), TEST(second_client))
+TEST_MAIN(TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out), TEST(lost_beside_given_up),
+          TEST(lost_while_at_work), TEST(lost_and_hanging), TEST(timed_out_answer), TEST(vanish),
+          TEST(vanish_anywhere), TEST(vanish_again), TEST(second_client))
