@@ -449,6 +449,8 @@ int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *repor
                                    "There is no record of a mount of %s", name);
         progress(m, STEP_UNMOUNT);
         if (record->phase == RECORD_MOUNTED) {
+                if (lazy)
+                        unit_target_halt(m->flags, name);
                 r = detach_marked(m, name, record, lazy, report);
                 if (r < 0)
                         return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <time.h>
 
 #include "macro.h"
 #include "pid1.h"
@@ -10,6 +11,8 @@
 #define SERVICE "org.freedesktop.systemd1"
 #define OBJECT "/org/freedesktop/systemd1"
 #define INTERFACE "org.freedesktop.systemd1.Manager"
+
+#define NO_LIMIT UINT64_MAX /* mountd's deadline ends us */
 
 /* Results may come before the reply that names the job, so all are kept until it is known. */
 typedef struct JobWait {
@@ -54,7 +57,49 @@ static const char *find_result(const JobWait *wait, const char *job)
         return NULL;
 }
 
-static int wait_for_job(sd_bus *bus, JobWait *wait, const char *job, const char **ret)
+static uint64_t now_usec(void)
+{
+        struct timespec t;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t left_until(uint64_t until_usec)
+{
+        uint64_t now = now_usec();
+
+        return until_usec == NO_LIMIT ? NO_LIMIT : until_usec > now ? until_usec - now : 0;
+}
+
+/* Whatever comes next: 0, -ETIMEDOUT, -errno. */
+static int step(sd_bus *bus, uint64_t until_usec)
+{
+        uint64_t left = left_until(until_usec);
+        int r = sd_bus_process(bus, NULL);
+
+        if (r == 0 && left == 0)
+                return -ETIMEDOUT;
+        if (r == 0)
+                r = sd_bus_wait(bus, left);
+        return r < 0 ? r : 0;
+}
+
+/* sd_bus_call() waits for that too, but without a limit of ours. */
+static int wait_for_connection(sd_bus *bus, uint64_t until_usec)
+{
+        int r = sd_bus_is_ready(bus);
+
+        while (r == 0) {
+                r = step(bus, until_usec);
+                if (r >= 0)
+                        r = sd_bus_is_ready(bus);
+        }
+        return r;
+}
+
+static int wait_for_job(sd_bus *bus, JobWait *wait, const char *job, uint64_t until_usec,
+                        const char **ret)
 {
         for (;;) {
                 const char *result = find_result(wait, job);
@@ -66,9 +111,7 @@ static int wait_for_job(sd_bus *bus, JobWait *wait, const char *job, const char 
                 }
                 if (wait->oom)
                         return -ENOMEM;
-                r = sd_bus_process(bus, NULL);
-                if (r == 0)
-                        r = sd_bus_wait(bus, UINT64_MAX); /* mountd's deadline ends us */
+                r = step(bus, until_usec);
                 if (r < 0)
                         return r;
         }
@@ -81,26 +124,35 @@ static int result_to_error(const char *result)
         return streq(result, "timeout") ? -ETIMEDOUT : -ECHILD;
 }
 
+/* As sd_bus_call() has it: 0 would be the usual 25 s. */
+static uint64_t timeout_of_call(uint64_t left_usec)
+{
+        return left_usec == NO_LIMIT ? 0 : left_usec == 0 ? 1 : left_usec;
+}
+
 /* Sends CALL, whose reply is a job's path, and waits for that job. */
-static int call_and_wait(sd_bus *bus, sd_bus_message *call)
+static int call_and_wait(sd_bus *bus, sd_bus_message *call, uint64_t limit_usec)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_slot *slot = NULL;
         JobWait wait = { 0 };
+        uint64_t until = limit_usec == NO_LIMIT ? NO_LIMIT : now_usec() + limit_usec;
         const char *job, *result;
         int r;
 
         r = sd_bus_match_signal(bus, &slot, NULL, OBJECT, INTERFACE, "JobRemoved", on_job_removed,
                                 &wait);
         if (r >= 0)
-                r = sd_bus_call(bus, call, 0, &error, &reply);
+                r = wait_for_connection(bus, until);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, timeout_of_call(left_until(until)), &error, &reply);
         if (sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
                 r = -ENOENT;
         if (r >= 0)
                 r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
-                r = wait_for_job(bus, &wait, job, &result);
+                r = wait_for_job(bus, &wait, job, until, &result);
         if (r >= 0)
                 r = result_to_error(result);
         sd_bus_slot_unref(slot);
@@ -116,36 +168,43 @@ static int new_call(sd_bus *bus, const char *method, const char *unit, const cha
         return r < 0 ? r : sd_bus_message_append(*ret, "ss", unit, mode);
 }
 
-static int start_or_stop(const char *method, const char *unit, bool wait)
+/* LIMIT_USEC 0: the job is not waited for. */
+static int start_or_stop(const char *method, const char *unit, uint64_t limit_usec)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         int r = open_pid1(&bus);
 
         if (r >= 0)
                 r = new_call(bus, method, unit, "replace", &call);
         if (r < 0)
                 return r;
-        return wait ? call_and_wait(bus, call) : sd_bus_call(bus, call, 0, NULL, NULL);
+        return limit_usec > 0 ? call_and_wait(bus, call, limit_usec)
+                              : sd_bus_call(bus, call, 0, NULL, NULL);
 }
 
 int pid1_load_module(const char *module)
 {
         _cleanup_free_ char *unit = text_format("modprobe@%s.service", module);
 
-        return unit ? start_or_stop("StartUnit", unit, true) : -ENOMEM;
+        return unit ? start_or_stop("StartUnit", unit, NO_LIMIT) : -ENOMEM;
 }
 
 int pid1_start(const char *unit)
 {
-        int r = start_or_stop("StartUnit", unit, false);
+        int r = start_or_stop("StartUnit", unit, 0);
 
         return r < 0 ? r : 0;
 }
 
 int pid1_stop(const char *unit)
 {
-        int r = start_or_stop("StopUnit", unit, true);
+        return pid1_stop_within(unit, NO_LIMIT);
+}
+
+int pid1_stop_within(const char *unit, uint64_t usec)
+{
+        int r = start_or_stop("StopUnit", unit, usec);
 
         return r == -ENOENT ? 0 : r;
 }
@@ -205,6 +264,6 @@ int pid1_run(const Pid1Command *c)
         if (r >= 0)
                 r = sd_bus_message_append(call, "a(sa(sv))", 0);
         if (r >= 0)
-                r = call_and_wait(bus, call);
+                r = call_and_wait(bus, call, NO_LIMIT);
         return r;
 }

@@ -28,3 +28,6 @@ int pid1_start(const char *unit);
 /* Stops UNIT, and waits until it and what is bound to it are stopped. 0 also when it is not there.
  */
 int pid1_stop(const char *unit);
+
+/* Same, but waits for USEC at most: -ETIMEDOUT, and systemd goes on with it. */
+int pid1_stop_within(const char *unit, uint64_t usec);

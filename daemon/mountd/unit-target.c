@@ -9,6 +9,8 @@
 #include "text.h"
 #include "unit-target.h"
 
+#define HALT_USEC (500 * USEC_PER_MSEC) /* half of what there is before the mount is to be gone */
+
 static int set_flag(const char *flags, const char *prefix, const char *name, bool there)
 {
         _cleanup_free_ char *path = text_format("%s/%s%s", flags, prefix, name);
@@ -38,4 +40,21 @@ int unit_target_set(const char *flags, const char *name, bool active, Report *re
                                    "Cannot %s wslbare@%s.target: %s", active ? "start" : "stop",
                                    name, strerror(-r));
         return 0;
+}
+
+static bool has_flag(const char *flags, const char *name)
+{
+        _cleanup_free_ char *path = text_format("%s/%s", flags, name);
+
+        return path && access(path, F_OK) == 0;
+}
+
+void unit_target_halt(const char *flags, const char *name)
+{
+        _cleanup_free_ char *unit = text_format("wslbare@%s.target", name);
+
+        if (!unit || !has_flag(flags, name) || set_flag(flags, ".", name, true) < 0)
+                return;
+        (void)set_flag(flags, "", name, false);
+        (void)pid1_stop_within(unit, HALT_USEC);
 }

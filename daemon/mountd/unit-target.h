@@ -12,3 +12,9 @@
  * the target's own condition, so that nobody else starts it without the disk. FLAGS/.NAME is there
  * meanwhile, and stays where that failed. */
 int unit_target_set(const char *flags, const char *name, bool active, Report *report);
+
+/* Where it may be active, begins to stop it, before a mount goes whose disk is gone: what is
+ * stopping is not started again, and so does not write to the directory below. The wait is short,
+ * as who is bound to it may take long to stop. FLAGS/.NAME stays: unit_target_set() is to end it.
+ */
+void unit_target_halt(const char *flags, const char *name);

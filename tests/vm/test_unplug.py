@@ -21,9 +21,26 @@ WantedBy=wslbare@{name}.target
 """
 
 
-def add_writer(vm, name):
+# It opens its file anew each time, and starts again whenever it ends.
+STUBBORN = """\
+[Unit]
+BindsTo=wslbare@{name}.target
+After=wslbare@{name}.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh -c 'while echo line >>/mnt/{name}/log; do sleep 0.1; done'
+Restart=always
+RestartSec=0
+
+[Install]
+WantedBy=wslbare@{name}.target
+"""
+
+
+def add_writer(vm, name, text=WRITER):
     unit = f"writer-{name}.service"
-    vm.write(f"/etc/systemd/system/{unit}", WRITER.format(name=name))
+    vm.write(f"/etc/systemd/system/{unit}", text.format(name=name))
     vm.systemctl("daemon-reload")
     vm.systemctl("enable", unit)
     defer(lambda: vm.systemctl("disable", "--now", unit))
@@ -38,7 +55,7 @@ def wait_active(vm, unit, *states):
     wait_until(lambda: active(vm, unit) in states, what=f"{unit} to be {' or '.join(states)}")
 
 
-def check_lost(vm, disk, name):
+def check_lost(vm, disk, name, directory_stays=False):
     """What the world hears when a mounted disk went, and when."""
 
     def told(what):
@@ -57,7 +74,8 @@ def check_lost(vm, disk, name):
     wait_active(vm, f"wslbare@{name}.target", "inactive")
     properties = vm.bus.volume(name)
     assert properties["State"] == "absent" and properties["Device"] == "" and properties["MountedOptions"] == ""
-    for path in f"/mnt/{name}", f"/run/wslbare-mountd/mounted/{name}":
+    flags = [f"/run/wslbare-mountd/mounted/{prefix}{name}" for prefix in ("", ".")]
+    for path in flags + ([] if directory_stays else [f"/mnt/{name}"]):
         wait_until(lambda: not vm.path(path).exists(), what=f"{path} to go")
 
 
@@ -86,6 +104,23 @@ def test_pulled(vm, tmp):
     wait_active(vm, unit, "active")
     assert vm.path("/mnt/pulled/log").read_text().startswith("line\n")
     assert vm.bus.volume("pulled")["Failure"] == ("", 0, "")
+
+
+def test_stubborn(vm, tmp):
+    """A service that starts again whatever happens does not write to what lies below the mount point."""
+    uuid = make_image("ext4", tmp / "image")
+    unit = add_writer(vm, "stubborn", STUBBORN)
+    vm.path("/mnt/stubborn").mkdir()
+    configure(vm, {"stubborn": conf(uuid, "/mnt/stubborn")})
+    disk = vm.plug(tmp / "image")
+    wait_mounted(vm, "/mnt/stubborn")
+    wait_active(vm, unit, "active")
+    wait_until(vm.path("/mnt/stubborn/log").exists, what="it to write")
+    vm.call(agent.watch)
+    disk.pull()
+    check_lost(vm, disk, "stubborn", directory_stays=True)
+    wait_active(vm, unit, "inactive", "failed")
+    assert vm.run("ls -A /mnt/stubborn").stdout == ""
 
 
 def test_held(vm, tmp):
