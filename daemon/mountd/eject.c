@@ -8,12 +8,11 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-#include "blockdev.h"
 #include "disk.h"
 #include "eject.h"
 #include "holders.h"
-#include "hotplug.h"
 #include "macro.h"
+#include "members.h"
 #include "mount.h"
 #include "mountinfo.h"
 #include "record.h"
@@ -26,22 +25,34 @@
 
 #define SWAPS_SIZE_MAX (16U * 1024U) /* the kernel has some 30 at most */
 
+/* One of the disks that the filesystem is on. */
+typedef struct Drive {
+        const BlockDevice *b;
+        Disk *disk;
+        int claim_fd;
+} Drive;
+
 typedef struct Ejection {
         const Mounter *mounter;
         const char *name;
         Report *report;
         Record *record;       /* of the mount; NULL: it is not mounted */
         VolumeConfig *config; /* where it is not mounted */
-        BlockDevice b;
-        Disk *disk;
+        Members members;
+        Drive *drives;
+        size_t n_drives;
 } Ejection;
 
 static void ejection_done(Ejection *e)
 {
         record_free(e->record);
         volume_config_free(e->config);
-        blockdev_done(&e->b);
-        disk_free(e->disk);
+        for (size_t i = 0; i < e->n_drives; i++) {
+                close_fd(e->drives[i].claim_fd);
+                disk_free(e->drives[i].disk);
+        }
+        free(e->drives);
+        members_done(&e->members);
 }
 
 static void progress(const Ejection *e, FailureStep step)
@@ -50,64 +61,7 @@ static void progress(const Ejection *e, FailureStep step)
                 e->mounter->progress(step, e->mounter->userdata);
 }
 
-/* Which device. */
-
-typedef struct Search {
-        const Match *match;
-        Device *found; /* the first of them */
-        unsigned n;
-} Search;
-
-/* One of which udev does not tell the content. */
-static bool fits_by_probe(const Match *match, const Device *d)
-{
-        _cleanup_(report_freep) Report *unread = report_new();
-        _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
-
-        return unread && match_device_unseen(match, d) &&
-               blockdev_open(d->devnum, d->diskseq, &b, unread) >= 0 &&
-               blockdev_probe(&b, unread) >= 0 && match_fits(match, b.device);
-}
-
-static int on_device(HotplugEvent *e, void *userdata)
-{
-        Search *s = userdata;
-        const Device *d = e->device;
-
-        if (!(e->settled ? match_fits(s->match, d)
-                         : d->ready && d->size > 0 && fits_by_probe(s->match, d)))
-                return 0;
-        if (s->n++ == 0)
-                s->found = TAKE_PTR(e->device);
-        return 0;
-}
-
-/* What udev says chooses; what is found there has the last word. */
-static int open_meant(Ejection *e)
-{
-        Search s = { .match = &e->config->match };
-        _cleanup_(device_freep) Device *found = NULL;
-        int r = hotplug_enumerate(hotplug_udev_is_running(), on_device, &s);
-
-        found = s.found;
-        if (r < 0)
-                return report_fail(e->report, "MountFailed", STEP_PROBE, r,
-                                   "Cannot list the devices: %s", strerror(-r));
-        if (s.n > 1)
-                return report_fail(e->report, "Ambiguous", STEP_PROBE, EEXIST,
-                                   "%u devices fit %s, %s among them", s.n, e->config->path,
-                                   found->node);
-        if (s.n == 0)
-                return report_fail(e->report, "DeviceAbsent", STEP_PROBE, ENODEV,
-                                   "No device is here that %s means", e->config->path);
-        r = blockdev_open(found->devnum, found->diskseq, &e->b, e->report);
-        if (r >= 0)
-                r = blockdev_probe(&e->b, e->report);
-        if (r >= 0 && !match_fits(s.match, e->b.device))
-                return report_fail(e->report, "DeviceAbsent", STEP_PROBE, ENODEV,
-                                   "%s is not what %s means", found->node, e->config->path);
-        return r;
-}
+/* Which devices, and disks. */
 
 static int open_by_file(Ejection *e, const ConfigSource *source)
 {
@@ -120,10 +74,10 @@ static int open_by_file(Ejection *e, const ConfigSource *source)
         if (r < 0)
                 return report_fail(e->report, "ConfigInvalid", STEP_CONFIG, r, "%s",
                                    problem ? problem : strerror(-r));
-        return open_meant(e);
+        return members_open_meant(e->config, &e->members, e->report);
 }
 
-static int open_device(Ejection *e, const ConfigSource *source)
+static int open_devices(Ejection *e, const ConfigSource *source)
 {
         _cleanup_(record_freep) Record *record = NULL;
 
@@ -131,7 +85,41 @@ static int open_device(Ejection *e, const ConfigSource *source)
             mounter_is_mounted(record) <= 0)
                 return open_by_file(e, source);
         e->record = TAKE_PTR(record);
-        return blockdev_open(e->record->devnum, e->record->diskseq, &e->b, e->report);
+        return members_open(e->record->devnum, e->record->diskseq, &e->members, e->report);
+}
+
+static int find_drives(Ejection *e)
+{
+        e->drives = calloc(e->members.n, sizeof(*e->drives));
+        if (!e->drives)
+                return report_fail(e->report, "MountFailed", STEP_PROBE, ENOMEM, "Out of memory");
+        for (size_t i = 0; i < e->members.n; i++) {
+                const BlockDevice *b = &e->members.devices[i];
+                Drive *d = &e->drives[e->n_drives];
+                int r;
+
+                if (b->fd < 0)
+                        continue; /* an earlier one is on its disk */
+                *d = (Drive){ .b = b, .claim_fd = -1 };
+                r = blockdev_lock(b, e->report);
+                if (r < 0)
+                        return r;
+                r = disk_new("/sys", b->device->devnum, &d->disk);
+                if (r < 0)
+                        return report_fail(e->report, "DeviceAbsent", STEP_PROBE, r,
+                                           "Cannot see the disk of %s: %s", b->device->node,
+                                           strerror(-r));
+                e->n_drives++;
+        }
+        return 0;
+}
+
+static bool is_member(const Ejection *e, const Device *d)
+{
+        for (size_t i = 0; i < e->members.n; i++)
+                if (e->members.devices[i].device->devnum == d->devnum)
+                        return true;
+        return false;
 }
 
 /* What else lies on the disk. */
@@ -151,7 +139,7 @@ static int refuse_used(Ejection *e, const char *use)
                            use);
 }
 
-static int check_use(Ejection *e)
+static int check_use(Ejection *e, const Drive *d)
 {
         _cleanup_(mountinfo_freep) Mountinfo *mounts = NULL;
         _cleanup_free_ char *use = NULL, *lower = NULL;
@@ -160,19 +148,17 @@ static int check_use(Ejection *e)
         int r = mountinfo_read_self(&mounts);
 
         if (r >= 0)
-                r = disk_new("/sys", e->b.device->devnum, &e->disk);
-        if (r >= 0)
-                r = disk_find_lower("/sys", e->disk, &lower);
+                r = disk_find_lower("/sys", d->disk, &lower);
         if (r > 0)
                 return report_fail(e->report, "NotSupported", STEP_UNMOUNT, EOPNOTSUPP,
                                    "%s is made of %s by device mapper or RAID; unmount %s, undo "
                                    "that, and detach the disk below",
-                                   e->b.device->node, lower, e->name);
+                                   d->b->device->node, lower, e->name);
         read_swaps(swaps, sizeof(swaps));
         own = r >= 0 && e->record ? mountinfo_find_id(mounts, e->record->mount_id) : NULL;
         if (r >= 0)
-                r = disk_find_use("/sys", e->disk, &(DiskUsers){ mounts, swaps },
-                                  e->b.device->devnum, own, &use);
+                r = disk_find_use("/sys", d->disk, &(DiskUsers){ mounts, swaps },
+                                  d->b->device->devnum, own, &use);
         if (r < 0)
                 return report_fail(e->report, "MountFailed", STEP_UNMOUNT, r,
                                    "Cannot see what uses the disk of %s: %s", e->name,
@@ -181,17 +167,17 @@ static int check_use(Ejection *e)
 }
 
 /* The other partitions, as far as the own mount does not claim them with the whole disk. */
-static int check_claims(Ejection *e)
+static int check_claims(Ejection *e, const Drive *d)
 {
-        for (size_t i = 1; i < e->disk->n_parts; i++) {
-                const Device *part = e->disk->parts[i];
+        for (size_t i = 1; i < d->disk->n_parts; i++) {
+                const Device *part = d->disk->parts[i];
                 _cleanup_close_ int fd = -1;
 
-                if (part->devnum == e->b.device->devnum || !e->b.device->is_partition)
+                if (is_member(e, part) || !d->b->device->is_partition)
                         continue;
                 fd = blockdev_claim(part);
                 if (fd == -EBUSY) {
-                        (void)holders_report_devices(&e->disk->parts[i], 1, e->report);
+                        (void)holders_report_devices(&d->disk->parts[i], 1, e->report);
                         return report_fail(e->report, "Busy", STEP_UNMOUNT, EBUSY,
                                            "%s, on the disk of %s, is in use in another mount "
                                            "namespace or by another distribution; end that first",
@@ -199,6 +185,18 @@ static int check_claims(Ejection *e)
                 }
         }
         return 0;
+}
+
+static int check_drives(Ejection *e)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < e->n_drives; i++) {
+                r = check_use(e, &e->drives[i]);
+                if (r >= 0)
+                        r = check_claims(e, &e->drives[i]);
+        }
+        return r;
 }
 
 /* The steps. */
@@ -219,7 +217,7 @@ static int sync_mount(const Ejection *e)
                 return 0;
         return report_fail(e->report, "MountFailed", STEP_UNMOUNT, errno,
                            "Not everything could be written to %s (%s); it stays mounted",
-                           e->b.device->node, strerror(errno));
+                           e->members.devices[0].device->node, strerror(errno));
 }
 
 static int unmount(Ejection *e)
@@ -228,20 +226,20 @@ static int unmount(Ejection *e)
 
         progress(e, STEP_UNMOUNT);
         if (!e->record)
-                return e->config->where
-                               ? mounter_hold_back(e->mounter, e->config, e->b.device, e->report)
-                               : 0;
+                return e->config->where ? mounter_hold_back(e->mounter, e->config,
+                                                            e->members.devices[0].device, e->report)
+                                        : 0;
         r = sync_mount(e);
         return r < 0 ? r : mounter_unmount(e->mounter, e->name, false, e->report);
 }
 
-static int flush(Ejection *e)
+static int flush(Ejection *e, const Drive *d)
 {
-        if (fsync(e->b.fd) >= 0 && (e->b.disk_fd < 0 || fsync(e->b.disk_fd) >= 0))
+        if (fsync(d->b->fd) >= 0 && (d->b->disk_fd < 0 || fsync(d->b->disk_fd) >= 0))
                 return 0;
         return report_fail(e->report, "MountFailed", STEP_EJECT, errno,
                            "%s could not be flushed (%s); what was written last may be lost",
-                           e->b.device->node, strerror(errno));
+                           d->b->device->node, strerror(errno));
 }
 
 /* A claim of the disk: it is only had while no partition is claimed, by whatever namespace. */
@@ -257,18 +255,20 @@ static int claim_patiently(const Device *disk)
         return fd;
 }
 
-static int claim(Ejection *e)
+static int claim(Ejection *e, Drive *d)
 {
-        const Device *disk = e->disk->parts[0];
+        const Device *disk = d->disk->parts[0];
         int fd = claim_patiently(disk);
         bool is_known;
 
-        if (fd >= 0)
-                return fd;
+        if (fd >= 0) {
+                d->claim_fd = fd;
+                return 0;
+        }
         if (fd != -EBUSY)
                 return report_fail(e->report, "MountFailed", STEP_EJECT, fd, "Cannot open %s: %s",
                                    disk->node, strerror(-fd));
-        is_known = holders_report_devices(e->disk->parts, e->disk->n_parts, e->report) > 0;
+        is_known = holders_report_devices(d->disk->parts, d->disk->n_parts, e->report) > 0;
         return report_fail(e->report, "Busy", STEP_EJECT, fd,
                            "%s is not mounted any more, but %s is still held by %s; do not detach "
                            "it yet",
@@ -278,62 +278,73 @@ static int claim(Ejection *e)
                                       "from here");
 }
 
-static int release_loop(Ejection *e)
+static int release_loop(const Drive *d)
 {
-        int fd = e->b.disk_fd >= 0 ? e->b.disk_fd : e->b.fd;
+        int fd = d->b->disk_fd >= 0 ? d->b->disk_fd : d->b->fd;
 
         return ioctl(fd, LOOP_CLR_FD) < 0 && errno != ENXIO ? -errno : 0;
 }
 
-static int remove_scsi(Ejection *e)
+static int remove_scsi(const Drive *d)
 {
-        _cleanup_close_ int fd = disk_open_delete("/sys", e->disk);
+        _cleanup_close_ int fd = disk_open_delete("/sys", d->disk);
 
         if (fd < 0)
                 return fd;
         return write(fd, "1", 1) < 0 ? -errno : 0;
 }
 
-static int let_go(Ejection *e)
+/* 1; 0: there is nothing to be removed. */
+static int let_go(Ejection *e, const Drive *d)
 {
-        const Device *disk = e->disk->parts[0];
-        int r = major(disk->devnum) == LOOP_MAJOR ? release_loop(e) : remove_scsi(e);
+        const Device *disk = d->disk->parts[0];
+        int r = major(disk->devnum) == LOOP_MAJOR ? release_loop(d) : remove_scsi(d);
 
         if (r < 0 && r != -ENOENT)
                 return report_fail(e->report, "MountFailed", STEP_EJECT, r,
                                    "%s is unmounted and nobody has %s, but it could not be "
                                    "removed: %s",
                                    e->name, disk->node, strerror(-r));
-        report_add(e->report, "Removed", "%s", r == -ENOENT ? "no" : "yes");
+        return r >= 0;
+}
+
+/* All are claimed before the first one goes. The one that is held back goes last: as long as any of
+ * them is there, it is known not to be mounted again. */
+static int let_go_of_all(Ejection *e)
+{
+        bool is_removed = false;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < e->n_drives; i++) {
+                r = flush(e, &e->drives[i]);
+                if (r >= 0)
+                        r = claim(e, &e->drives[i]);
+        }
+        for (size_t i = e->n_drives; r >= 0 && i > 0; i--) {
+                r = let_go(e, &e->drives[i - 1]);
+                is_removed |= r > 0;
+        }
+        if (r < 0)
+                return r;
+        report_add(e->report, "Removed", "%s", is_removed ? "yes" : "no");
         return 0;
 }
 
 int eject_volume(const Mounter *m, const ConfigSource *source, const char *name, Report *report)
 {
-        _cleanup_(ejection_done) Ejection e = {
-                .mounter = m,
-                .name = name,
-                .report = report,
-                .b = { .fd = -1, .disk_fd = -1 },
-        };
-        _cleanup_close_ int claimed = -1;
+        _cleanup_(ejection_done) Ejection e = { .mounter = m, .name = name, .report = report };
         int r;
 
         progress(&e, STEP_PROBE);
-        r = open_device(&e, source);
+        r = open_devices(&e, source);
         if (r >= 0)
-                r = blockdev_lock(&e.b, report);
+                r = find_drives(&e);
         if (r >= 0)
-                r = check_use(&e);
-        if (r >= 0)
-                r = check_claims(&e);
+                r = check_drives(&e);
         if (r >= 0)
                 r = unmount(&e);
         if (r < 0)
                 return r;
         progress(&e, STEP_EJECT);
-        r = flush(&e);
-        if (r >= 0)
-                r = claimed = claim(&e);
-        return r < 0 ? r : let_go(&e);
+        return let_go_of_all(&e);
 }

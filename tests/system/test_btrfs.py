@@ -5,10 +5,10 @@ import shutil
 from uuid import uuid4
 
 from bus import ERROR, connect, refusal
-from disks import LoopDisk, make_btrfs, make_disk
+from disks import LoopDisk, PlainLoop, make_btrfs, make_disk, make_image
 from distro import UDEVD, Distro
-from volumes import (conf, conf_path, configure, mounts, restart, said, state, status, unmount, wait_mounted,
-                     wait_state, wait_tidy)
+from volumes import (conf, conf_path, configure, is_free, mounts, restart, said, state, status, unmount, wait_free,
+                     wait_mounted, wait_state, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -141,3 +141,67 @@ def test_without_udevd(tmp):
         LoopDisk(images[1])
         wait_mounted(distro, "/mnt/kernel")
         wait_state(distro, "kernel", "mounted")
+
+
+def ejected(distro, name, disks):
+    """Nothing of it is there any more, nor comes back."""
+    with connect(distro) as bus:
+        assert bus.ask(name, "Eject") == []
+    assert not any(disk.attached() for disk in disks)
+    wait_state(distro, name, "absent")
+    assert not mounts(distro, f"/mnt/{name}")
+    assert len(said(distro, name, "is ejected")) == 1
+
+
+def test_eject(distro, tmp):
+    """All its disks go, mounted or not; what is left of a mirror would be mounted again at once, and part from the rest."""
+    for name in "mirror", "resting":
+        images = [tmp / f"{name}{number}" for number in range(3)]
+        uuid = make_btrfs(images, options=["-d", "raid1", "-m", "raid1"])
+        configure(distro, {name: conf(uuid, f"/mnt/{name}", Members=3, Options="degraded")})
+        disks = [PlainLoop(image) for image in images]
+        wait_mounted(distro, f"/mnt/{name}")
+        wait_state(distro, name, "mounted")
+        if name == "resting":
+            with connect(distro) as bus:
+                bus.ask(name, "Unmount")
+        ejected(distro, name, disks)
+
+
+def test_eject_refused(distro, tmp):
+    """One of its disks is used by more than that: all stay, and it stays mounted."""
+    uuid = make_btrfs([tmp / "a", tmp / "b"])
+    make_image("ext4", tmp / "other")
+    make_disk(tmp / "disk", [{"image": tmp / "b"}, {"image": tmp / "other"}])
+    configure(distro, {"kept": conf(uuid, "/mnt/kept", Members=2)})
+    first, second = PlainLoop(tmp / "a"), LoopDisk(tmp / "disk", partscan=True)
+    own, other = second.partitions()
+    mount = wait_mounted(distro, "/mnt/kept")
+    wait_state(distro, "kept", "mounted")
+    distro.run(f"mount --mkdir {other} /mnt/other")
+    with connect(distro) as bus:
+        error = refusal(bus.ask, "kept", "Eject")
+        assert error.name == f"{ERROR}Busy" and f"{other} is mounted on /mnt/other" in error.text, error
+        assert mounts(distro, "/mnt/kept") == [mount] and first.attached()
+        distro.run("umount /mnt/other")
+        wait_free(other)
+        wait_state(distro, "kept", "mounted")
+        assert bus.ask("kept", "Eject") == []
+    assert not first.attached() and is_free(second.node)
+    second.detach(timeout=5)
+    wait_state(distro, "kept", "absent")
+
+
+def test_eject_of_one_disk(distro, tmp):
+    """Both its devices are partitions of it."""
+    uuid = make_btrfs([tmp / "a", tmp / "b"])
+    make_disk(tmp / "disk", [{"image": tmp / "a"}, {"image": tmp / "b"}])
+    configure(distro, {"halves": conf(uuid, "/mnt/halves", Members=2)})
+    disk = LoopDisk(tmp / "disk", partscan=True)
+    wait_mounted(distro, "/mnt/halves")
+    wait_state(distro, "halves", "mounted")
+    with connect(distro) as bus:
+        assert bus.ask("halves", "Eject") == []
+    assert is_free(disk.node)
+    disk.detach(timeout=5)
+    wait_state(distro, "halves", "absent")

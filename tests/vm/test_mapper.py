@@ -3,6 +3,7 @@
 
 from uuid import uuid4
 
+from bus import ERROR, refusal
 from disks import MiB
 from machine import defer
 from volumes import conf, configure, mounts, said, wait_mounted, wait_state
@@ -48,6 +49,17 @@ def test_encrypted(vm, tmp):
             assert not mounts(vm, f"/mnt/{name}")
         close_disk(vm)
         disk.plug()
+    # Unlocked it is meant by what is inside alone.
+    wait_state(vm, "outer", "locked")
+    open_disk(vm, disk)
+    for name in "outer", "inner":
+        wait_mounted(vm, f"/mnt/{name}")
+        assert vm.bus.ask(name, "Unmount") == []
+    error = refusal(vm.bus.ask, "outer", "Eject")
+    assert error.name == f"{ERROR}NotSupported" and "device mapper" in error.text, error
+    close_disk(vm)
+    assert vm.bus.ask("outer", "Eject") == []
+    assert not vm.path(f"/sys/block/{disk.name}").exists()
 
 
 def test_lvm(vm, tmp):
