@@ -370,7 +370,9 @@ class Model:
             yield f"MountedOptions is {properties['MountedOptions']}, and in force are {mount['options']}"
         asked = {"nosuid", "nodev", *filter(None, volume.options.split(","))}
         in_force = set(mount["options"]) & {"nosuid", "nodev", "noatime", "noexec"}
-        if asked != in_force and not properties["Stale"] and volume.file == GOOD:
+        # Taken over under another name, it has to have what is asked for, and may have more.
+        differs = asked - in_force if volume.is_directory_lost else asked != in_force
+        if differs and not properties["Stale"] and volume.file == GOOD:
             yield f"mounted with {in_force}, asked for {asked}, and not stale"
 
     def _judge_traces(self, volume, mount, look):
