@@ -229,7 +229,7 @@ static void test_rows(void)
 
 static void test_steps(void)
 {
-        begin(DIRTY, "", "sleep 1.2; echo 1 1 10 x >&3; sleep 1.2; echo 5 1 1 x >&3; exit 1");
+        begin(DIRTY, "", "sleep 3; echo 1 1 10 x >&3; sleep 3; echo 5 1 1 x >&3; exit 1");
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false");
         ASSERT_STR(served.progress,
                    "data:probe data:check data:7% data:100% data:target data:mount "

@@ -102,13 +102,33 @@ static void notice(Watching *w)
                 ;
 }
 
-/* Until it is quiet, and a bit. */
+/* Until it is quiet, and a bit. However late we come: first all is read that happened, and last
+ * what is due. */
 static unsigned calls(Watching *w)
 {
         unsigned before = w->n_calls;
 
+        notice(w);
         run_for(w, CONFIG_WATCH_QUIET_USEC + 200 * USEC_PER_MSEC);
+        notice(w);
         return w->n_calls - before;
+}
+
+/* Writes again and again, with pauses that are no quiet: whether these were as short as they should
+ * be. */
+static bool write_with_pauses(Watching *w)
+{
+        bool in_time = true;
+
+        for (unsigned i = 0; i < 4; i++) {
+                uint64_t begin = now();
+
+                test_write(w->top, "a/data.conf", "");
+                run_for(w, CONFIG_WATCH_QUIET_USEC / 2);
+                /* Of two in a row, up to the moment at which the second write is noticed. */
+                in_time = in_time && now() - begin < CONFIG_WATCH_QUIET_USEC * 7 / 10;
+        }
+        return in_time;
 }
 
 static void test_files(void)
@@ -189,11 +209,13 @@ static void test_a_burst_is_one_call(void)
         ASSERT_EQ(calls(&w), 1);
 
         /* And it is half a second after the last of them. */
-        for (unsigned i = 0; i < 4; i++) {
-                test_write(w.top, "a/data.conf", "");
-                run_for(&w, CONFIG_WATCH_QUIET_USEC / 2);
-                ASSERT_EQ(w.n_calls, 1);
+        for (unsigned tries = 0; !write_with_pauses(&w); tries++) {
+                if (tries == 20)
+                        test_skip("the machine is too slow to tell");
+                (void)calls(&w);
+                w.n_calls = 1;
         }
+        ASSERT_EQ(w.n_calls, 1);
         ASSERT_EQ(calls(&w), 1);
         close_watch(&w);
 }

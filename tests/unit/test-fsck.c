@@ -142,7 +142,7 @@ static void test_much_output(void)
 static void test_progress(void)
 {
         _cleanup_(fsck_end_done) FsckEnd end =
-                run("echo 1 0 10 node >&3; sleep 1.2; echo nonsense >&3;"
+                run("echo 1 0 10 node >&3; sleep 3; echo nonsense >&3;"
                     "for i in 1 2 3 4 5; do echo 1 $i 10 node >&3; done; sleep 4;"
                     "head -c 10000 /dev/zero | tr '\\0' 9 >&3; echo >&3;"
                     "echo 2 1 2 node >&3; printf '5 1 1' >&3",

@@ -225,12 +225,12 @@ static void test_deadline(void)
 
 static void work_check(Report *report, void *args)
 {
-        (void)usleep(400 * 1000);
+        (void)usleep(1200 * 1000);
         job_progress(STEP_CHECK, NULL);
         job_percent(50, NULL);
-        (void)usleep(800 * 1000);
+        (void)usleep(2400 * 1000);
         job_progress(STEP_TARGET, NULL);
-        (void)usleep(400 * 1000);
+        (void)usleep(1200 * 1000);
         report_add(report, "Node", "x");
 }
 
@@ -239,7 +239,7 @@ static void test_check(void)
 {
         char want[32];
 
-        run_job(work_check, NULL, 700 * USEC_PER_MSEC);
+        run_job(work_check, NULL, 2200 * USEC_PER_MSEC);
         snprintf(want, sizeof(want), "s%d50%%s%ddg", STEP_CHECK, STEP_TARGET);
         ASSERT_STR(job_log.events, want);
         ASSERT_STR(job_log.node, "x");
