@@ -26,7 +26,9 @@ ENDING = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 
 LOOP_CTL_REMOVE = 0x4C81
 
-patience = 1  # what limits of time are multiplied by: more where everything is slow
+# What limits of time are multiplied by: the machine may be slow or busy, and the sanitizers make it slower.
+# What hangs is longer at it: a disk has 90 s.
+patience = 6 if os.environ.get("WSLBARE_SANITIZED") else 4
 tmp = None  # a directory of this run, removed at its end
 cgroup = None  # where the machine has its cgroup2 hierarchy
 

@@ -9,7 +9,8 @@ A test names what it needs as parameters:
            file's dictionary DISTRO; after a failure the next test gets a fresh one
   tmp      an empty directory
 What a test makes besides is taken away when it ends. It raises Skip(reason) when it cannot run
-here. A function's attribute timeout, in seconds, replaces the usual TIMEOUT.
+here. A function's attribute timeout, in seconds, replaces the usual TIMEOUT. Both are for a machine that has nothing else
+to do, see machine.patience.
 """
 
 import importlib
@@ -86,7 +87,7 @@ class Runner:
 
     def call(self, module, function):
         machine.start()
-        signal.alarm(getattr(function, "timeout", TIMEOUT))
+        signal.alarm(getattr(function, "timeout", TIMEOUT) * machine.patience)
         arguments = {}
         for parameter in inspect.signature(function).parameters:
             if parameter == "distro":
