@@ -2,6 +2,7 @@
 """What a running system is asked by commands, wherever it runs."""
 
 import json
+import shlex
 
 
 class Commands:
@@ -24,12 +25,15 @@ class Commands:
         return json.loads(out) if out.strip() else None
 
     def journal(self, unit=None, **fields):
-        """The journal's entries as dictionaries: of a unit, or those that have these fields."""
+        """The journal's entries as dictionaries: of a unit, or those that have these fields.
+
+        All that was logged before this call is among them.
+        """
         command = ["journalctl", "--no-pager", "-q", "-b", "-o", "json", "--all"]
         if unit:
             command += ["-u", unit]
         command += [f"{name}={value}" for name, value in fields.items()]
-        out = self.run(command, check=False).stdout
+        out = self.shell(f"journalctl --sync; {shlex.join(command)}", check=False).stdout
         return [json.loads(line) for line in out.splitlines()]
 
     def describe(self):
