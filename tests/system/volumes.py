@@ -4,13 +4,18 @@
 Tests of one file share a distribution, so each gives its volumes names and targets of its own.
 """
 
+import contextlib
 import errno
 import os
 import re
+import shlex
 from pathlib import Path
 
 import machine
+from distro import Distro
 from machine import wait_until
+
+CONFIGURATION = "/etc/wslbare.d", "/run/wslbare.d", "/usr/local/lib/wslbare.d", "/usr/lib/wslbare.d"
 
 SERVICES = ("wslbared.service", "wslbare-mountd.service")
 
@@ -89,15 +94,41 @@ def mounts_below(distro, directory):
 
 
 def wait_mounted(distro, target, timeout=10):
-    """Waits until there is a mount on the target, and returns it; it must be the only one."""
-    (mount,) = wait_until(lambda: mounts(distro, target), timeout, f"a mount on {target}")
+    """Waits until there is a mount on the target, and returns it; it must be the only one.
+
+    Where a volume is to be there, this waits until wslbared, which verifies a mount after it was made, says it is.
+    """
+    wait_until(lambda: mounts(distro, target), timeout, f"a mount on {target}")
+    for name in _volumes_on(distro, target):
+        wait_until(lambda: name not in states(distro), timeout, f"{name} to be published as mounted")
+    (mount,) = mounts(distro, target)
     return mount
+
+
+def _volumes_on(distro, target):
+    """The names of those whose files say so."""
+    files = " ".join(f"{directory}/*.conf" for directory in CONFIGURATION)
+    found = distro.shell(f"grep -lxsF {shlex.quote(f'Where={target}')} {files}", check=False).stdout
+    return {Path(path).stem for path in found.splitlines()}
 
 
 def unmount(distro, targets, *options):
     """Unmounts what a foreign hand would, by umount(8)."""
-    if targets:
-        distro.run(["umount", *options, *targets], check="-l" not in options)
+    left = list(targets)
+
+    def is_done():
+        result = distro.run(["umount", *options, *left], check=False)
+        busy = re.findall("^umount: (.*): target is busy", result.stderr, re.M)
+        if result.returncode != 0 and (not busy or len(busy) < len(result.stderr.splitlines())):
+            raise RuntimeError(f"umount: {result.stderr}")
+        left[:] = busy
+        return not busy
+
+    if "-l" in options and targets:
+        distro.run(["umount", *options, *targets], check=False)
+    elif targets:
+        # For the moment in which mountd verifies a mount, that is busy.
+        wait_until(is_done, 2, f"{' '.join(targets)} not to be busy")
 
 
 def status(distro):
@@ -105,9 +136,19 @@ def status(distro):
 
 
 def states(distro):
-    """name → state, as the status line tells; volumes that are mounted are not in it."""
+    """name → state, as the status line tells; volumes that are mounted are not in it.
+
+    It tells nothing of volumes while wslbared starts or reloads; then this waits.
+    """
+    seen = []
+
+    def is_told():
+        seen.append(status(distro))
+        return re.match("[0-9]+ of [0-9]+ mounted|No volumes are configured", seen[-1])
+
+    wait_until(is_told, what="a status that tells of volumes")
     found = {}
-    for part in status(distro).split(", ")[1:]:
+    for part in seen[-1].split(", ")[1:]:
         state, _, names = part.partition(": ")
         found.update(dict.fromkeys(names.split(), state))
     return found
@@ -137,7 +178,7 @@ def said(distro, name, pattern):
         entries = distro.journal(WSLBARE_VOLUME=name)
         return [entry["MESSAGE"] for entry in entries if re.search(pattern, entry["MESSAGE"])]
 
-    return wait_until(find, 5, f"the journal to say {pattern!r} of {name}")
+    return wait_until(find, what=f"the journal to say {pattern!r} of {name}")
 
 
 def logged(distro, pattern, unit="wslbared"):
@@ -146,7 +187,25 @@ def logged(distro, pattern, unit="wslbared"):
     def find():
         return [entry["MESSAGE"] for entry in distro.journal(unit) if re.search(pattern, entry["MESSAGE"])]
 
-    return wait_until(find, 5, f"the journal of {unit} to say {pattern!r}")
+    return wait_until(find, what=f"the journal of {unit} to say {pattern!r}")
+
+
+def late_starts(distro):
+    """How often wslbared was not at rest three seconds after it was started, and was ready all the same."""
+    return sum("came to rest in" in entry["MESSAGE"] for entry in distro.journal("wslbared"))
+
+
+@contextlib.contextmanager
+def boot_to_rest(tries=3, **options):
+    """A distribution in which wslbared was ready because it was at rest. Three seconds may be too little for a machine
+    that is busy at the moment, so it is tried again; but not for ever."""
+    for left in reversed(range(tries)):
+        with Distro(**options) as distro:
+            is_late = late_starts(distro) > 0
+            assert left or not is_late, f"it did not come to rest in three seconds, {tries} times"
+            if not is_late:
+                yield distro
+                return
 
 
 def processes(distro, unit):
@@ -157,19 +216,36 @@ def processes(distro, unit):
         if e.errno not in (errno.ENOENT, errno.ENODEV):  # it went before, or while it was read
             raise
         return []
-    return sorted(map(int, pids), key=lambda pid: (_parent(pid) != distro.pid, pid))
+    # Of several that systemd started, as for a reload, the main one was the first. Numbers begin anew at some time.
+    return sorted(map(int, pids), key=lambda pid: (_parent(pid) != distro.pid, _stat(pid, 22), pid))
+
+
+def _stat(pid, field):
+    """A number of /proc/PID/stat, counted as in proc(5); 0 when there is no such process any more."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[field - 3])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _parent(pid):
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+    return _stat(pid, 4)
 
 
 def main_pid(distro, unit):
     pids = [pid for pid in processes(distro, unit) if _parent(pid) == distro.pid]
     return pids[0] if pids else 0
+
+
+def run_inside(distro, unit, *arguments):
+    """Somebody inside who sleeps until the end of the test, by systemd-run with these arguments; the PID as the
+    distribution numbers it."""
+    distro.run(["systemd-run", "-q", f"--unit={unit}", *arguments])
+    machine.defer(lambda: distro.shell(f"systemctl stop {unit}; systemctl reset-failed {unit}", check=False))
+    pid = int(distro.show(unit, "MainPID"))
+    # Until it is executed, it may be neither where it is to sit nor what it is called.
+    wait_until(lambda: distro.run(["cat", f"/proc/{pid}/comm"]).stdout == "sleep\n", what=f"{unit} to sleep")
+    return pid
 
 
 def is_free(node):
