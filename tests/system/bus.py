@@ -4,6 +4,7 @@
 A file by itself: a copy of it runs inside a distribution to call as another user.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -192,8 +193,9 @@ class Message:
 class Connection:
     """A client of a bus. One that is given no time to read, reads nothing."""
 
-    def __init__(self, path=SOCKET, timeout=10):
+    def __init__(self, path=SOCKET, timeout=60):
         self.timeout = timeout
+        self.held = None  # what is to be sent in one piece
         self.serial = 0
         self.signals = []
         self.buffer = b""
@@ -225,8 +227,20 @@ class Connection:
         self.serial += 1
         fields = {PATH: path, INTERFACE: interface, MEMBER: member, DESTINATION: service}
         body = pack(signature, values) if body is None else body
-        self.socket.sendall(message(METHOD_CALL, self.serial, fields, signature, body, flags))
+        data = message(METHOD_CALL, self.serial, fields, signature, body, flags)
+        if self.held is None:
+            self.socket.sendall(data)
+        else:
+            self.held += data
         return self.serial
+
+    @contextlib.contextmanager
+    def together(self):
+        """What is sent meanwhile goes at the end in one piece, so that nothing comes in between."""
+        self.held = b""
+        yield
+        data, self.held = self.held, None
+        self.socket.sendall(data)
 
     def _fill(self, size, deadline):
         while len(self.buffer) < size:
@@ -283,7 +297,7 @@ class Connection:
         """The properties of a volume."""
         return self.properties(volume_path(name), VOLUME)
 
-    def ask(self, name, member, timeout=20, **options):
+    def ask(self, name, member, timeout=None, **options):
         """Calls a method of a volume. Options are booleans."""
         return self.answer(self.send_ask(name, member, **options), timeout)
 

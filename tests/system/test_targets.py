@@ -2,14 +2,13 @@
 """wslbare@NAME.target and what hangs on it; requests that meet each other."""
 
 import subprocess
-import time
 from pathlib import Path
 
 from bus import ERROR, ERROR_NAME, REPLY_SERIAL, connect, refusal
 from disks import LoopDisk, make_image
 from distro import Distro
 from machine import defer, wait_until
-from volumes import conf, conf_path, configure, mounts, wait_mounted, wait_state
+from volumes import conf, conf_path, configure, mounts, run_inside, wait_mounted, wait_state
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -52,6 +51,19 @@ def forget(distro, unit):
     distro.systemctl("daemon-reload")
 
 
+def wait_written(distro, name):
+    """Waits until there is more in its log than before, which need not be there yet."""
+
+    def size():
+        try:
+            return distro.path(f"/mnt/{name}/log").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    before = size()
+    wait_until(lambda: size() > before, what="it to write")
+
+
 def check_clean(image):
     subprocess.run(["e2fsck", "-fn", image], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     header = subprocess.run(["dumpe2fs", "-h", image], check=True, capture_output=True, text=True).stdout
@@ -70,7 +82,7 @@ def test_service(distro, tmp):
         LoopDisk(tmp / "image")
         wait_active(distro, unit)
         for n in 1, 2:
-            wait_until(lambda: distro.path("/mnt/served/log").stat().st_size > 0, what="it to write")
+            wait_written(distro, "served")
             assert bus.ask("served", "Unmount") == []
             # Nothing but "is a mountpoint": it was stopped while the volume was still there.
             assert stopped.read_text().splitlines() == ["/mnt/served is a mountpoint"] * n
@@ -146,20 +158,10 @@ def test_boot_and_poweroff(tmp):
             bus.ask("data", "Mount")
         for unit in units:
             wait_active(distro, unit)
-        size = distro.path("/mnt/data/log").stat().st_size
-        wait_until(lambda: distro.path("/mnt/data/log").stat().st_size > size, what="it to write")
+        wait_written(distro, "data")
         distro.poweroff()
     disk.detach(timeout=5)
     check_clean(image)
-
-
-def hold(distro, directory):
-    """Somebody inside who sits in the directory; returns the PID as the distribution numbers it."""
-    distro.run(["systemd-run", "-q", "--unit=sitter", f"--working-directory={directory}", "sleep", "1000"])
-    defer(lambda: distro.systemctl("stop", "sitter", check=False))
-    pid = int(distro.show("sitter", "MainPID"))
-    wait_until(lambda: distro.run(["cat", f"/proc/{pid}/comm"]).stdout == "sleep\n", what="it to sleep")
-    return pid
 
 
 def test_held(distro, tmp):
@@ -168,7 +170,7 @@ def test_held(distro, tmp):
     configure(distro, {"held": conf(uuid, "/mnt/held")})
     LoopDisk(tmp / "image")
     wait_active(distro, unit)
-    pid = hold(distro, "/mnt/held")
+    pid = run_inside(distro, "sitter", "--working-directory=/mnt/held", "sleep", "infinity")
     with connect(distro) as bus:
         error = refusal(bus.ask, "held", "Unmount")
         assert error.name == f"{ERROR}Busy", error
@@ -188,22 +190,31 @@ def test_held(distro, tmp):
 def test_no_block(distro, tmp):
     uuid = make_image("ext4", tmp / "image")
     unit = add_writer(distro, "quick")
-    # What takes its time to stop.
-    distro.write(f"/etc/systemd/system/{unit}.d/slow.conf", "[Service]\nExecStop=sleep 1\n")
+    # What stops when it is let.
+    distro.write(f"/etc/systemd/system/{unit}.d/slow.conf",
+                 "[Service]\nExecStop=/bin/sh -c 'until test -e /run/may-stop; do sleep 0.05; done'\n")
     distro.systemctl("daemon-reload")
+    may_stop = distro.path("/run/may-stop")
+    defer(may_stop.touch)
     configure(distro, {"quick": conf(uuid, "/mnt/quick")})
     LoopDisk(tmp / "image")
     wait_active(distro, unit)
     with connect(distro) as bus:
-        start = time.monotonic()
         assert bus.ask("quick", "Unmount", no_block=True) == []
-        assert time.monotonic() - start < 0.5
+        assert mounts(distro, "/mnt/quick"), "it was answered when it was done"
         # The opposite waits for its turn, and so is refused.
         assert refusal(bus.ask, "quick", "Mount").name == f"{ERROR}InProgress"
         assert bus.volume("quick")["State"] == "unmounting"
-        # The same joins.
-        assert bus.ask("quick", "Unmount") == []
-        assert time.monotonic() - start > 0.9
+        # The same joins, and waits.
+        serial = bus.send_ask("quick", "Unmount")
+        try:
+            bus.answer(serial, 0.5)
+        except TimeoutError:
+            pass
+        else:
+            raise AssertionError("it was answered before it was done")
+        may_stop.touch()
+        assert bus.answer(serial) == []
         assert not mounts(distro, "/mnt/quick")
         assert bus.ask("quick", "Mount", no_block=True) == []
         wait_mounted(distro, "/mnt/quick")
@@ -223,14 +234,17 @@ def test_join(distro, tmp):
     with connect(distro) as a, connect(distro) as b:
         for _ in range(5):
             # In one breath, so that it is at work with the first when the others come.
-            calls = [a.send_ask("joined", "Mount"), a.send_ask("joined", "Mount"), a.send_ask("joined", "Unmount")]
+            with a.together():
+                calls = [a.send_ask("joined", member) for member in ("Mount", "Mount", "Unmount")]
             second = b.send_ask("joined", "Mount")
             results = answers(a, calls)
             assert results[:2] == [None, None], results
             assert results[2] == f"{ERROR}InProgress", results
             assert answers(b, [second])[0] in (None, f"{ERROR}AlreadyMounted")
             assert len(mounts(distro, "/mnt/joined")) == 1
-            assert answers(a, [a.send_ask("joined", "Unmount"), a.send_ask("joined", "Unmount")]) == [None, None]
+            with a.together():
+                calls = [a.send_ask("joined", "Unmount"), a.send_ask("joined", "Unmount")]
+            assert answers(a, calls) == [None, None]
             assert not mounts(distro, "/mnt/joined")
 
 
