@@ -105,6 +105,12 @@ def test_no_journal_is_checked_after_a_power_cut(distro, tmp):
     assert count_mounts(tmp / "pulled") == 1
 
 
+def read_byte(path, offset):
+    with open(path, "rb") as f:
+        f.seek(offset)
+        return f.read(1)
+
+
 def test_vfat_and_exfat(distro, tmp):
     """Checked, whether or not this kernel can then mount them."""
     for fstype, offset in ("vfat", 37), ("exfat", 106):
@@ -121,9 +127,8 @@ def test_vfat_and_exfat(distro, tmp):
         configure(distro, {fstype: conf(None, f"/mnt/{fstype}", match)})
         with LoopDisk(tmp / fstype):
             said(distro, fstype, f"fsck.{fstype}: ")
-        with open(tmp / fstype, "rb") as f:
-            f.seek(offset)
-            assert f.read(1) == b"\0"
+        # It gets there when the last one has closed the disk.
+        wait_until(lambda: read_byte(tmp / fstype, offset) == b"\0", what="it to be marked as clean")
 
 
 def test_errors_left_are_refused(distro, tmp):
@@ -149,7 +154,7 @@ def test_errors_left_are_refused(distro, tmp):
         # Mended by hand, it is mounted when asked.
         subprocess.run(["fsck.ext4", "-y", disk.node], capture_output=True)
         distro.run("udevadm settle")
-        assert state(distro, "broken") == "failed"
+        wait_state(distro, "broken", "failed")
         bus.ask("broken", "Mount")
         wait_mounted(distro, "/mnt/broken")
         assert bus.volume("broken")["Failure"] == ("", 0, "")
@@ -243,7 +248,7 @@ def test_too_slow(tmp):
     uuids = [make_dirty(tmp / "slow"), make_image("ext4", tmp / "quick")]
     files = {
         "/usr/sbin/fsck.ext4": (SLOW, 0o755),
-        conf_path("slow"): conf(uuids[0], "/mnt/slow", MountTimeoutSec="5s"),
+        conf_path("slow"): conf(uuids[0], "/mnt/slow", MountTimeoutSec="15s"),
         conf_path("quick"): conf(uuids[1], "/mnt/quick"),
     }
     with Distro(enable=["wslbared.service"], files=files) as distro:
@@ -255,11 +260,11 @@ def test_too_slow(tmp):
             unmount(distro, ["/mnt/quick"])
             quick.detach(timeout=5)
         assert state(distro, "slow") == "checking"
-        assert time.monotonic() - begin < 5
-        wait_until(lambda: state(distro, "slow") != "checking", what="the deadline")
+        assert time.monotonic() - begin < 15
+        wait_until(lambda: state(distro, "slow") != "checking", 15, what="the deadline")
         (message,) = said(distro, "slow", "step check")
-        assert "did not end within 5 s and was ended, at 20 %: begun; " in message, message
-        assert 5 <= time.monotonic() - begin < 10
+        assert "did not end within 15 s and was ended, at 20 %: begun; " in message, message
+        assert 15 <= time.monotonic() - begin < 30
         wait_mounted(distro, "/mnt/slow")
         assert said(distro, "slow", "fsck.ext4: what was wrong was mended")
         wait_state(distro, "slow", "mounted")

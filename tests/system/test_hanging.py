@@ -2,6 +2,7 @@
 """A disk that stops answering: it is given up, and everything else goes on."""
 
 import errno
+import math
 import os
 import time
 
@@ -9,7 +10,7 @@ from bus import connect, refusal
 from disks import HangingDisk, LoopDisk, make_image
 from distro import UDEVD, Distro
 from machine import defer, wait_until
-from volumes import (conf, conf_path, configure, logged, main_pid, mounts, processes, reload, said, state, status,
+from volumes import (conf, conf_path, configure, logged, main_pid, mounts, processes, reload, said, state,
                      unmount, wait_mounted, wait_state, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
@@ -17,34 +18,41 @@ DISTRO = {"enable": ["wslbared.service"]}
 UNITS = "wslbared.service", "wslbare-mountd.service"
 
 
+def take_in_and_out(distro, tmp, name):
+    """Attaches the disk of a volume, and unmounts and detaches it when it is mounted; how long that took."""
+    begin = time.monotonic()
+    with LoopDisk(tmp / name) as disk:
+        wait_mounted(distro, f"/mnt/{name}")
+        unmount(distro, [f"/mnt/{name}"])
+        disk.detach(timeout=5)
+    return time.monotonic() - begin
+
+
+def deadline_for(seconds, least, times):
+    """A MountTimeoutSec=, in whole seconds, that is by so many times more than what took SECONDS."""
+    return max(least, math.ceil(times * seconds))
+
+
 def test_hangs_and_comes_back(distro, tmp):
     uuids = [make_image("ext4", tmp / name) for name in ("slow", "quick")]
+    configure(distro, {"quick": conf(uuids[1], "/mnt/quick")})
+    deadline = deadline_for(take_in_and_out(distro, tmp, "quick"), 4, times=20)
     hanging = HangingDisk(tmp / "slow")
     distro.run("udevadm settle")
     hanging.hang()
     before = [main_pid(distro, unit) for unit in UNITS]
     begin = time.monotonic()
-    configure(distro, {
-        "slow": conf(uuids[0], "/mnt/slow", MountTimeoutSec="3s"),
-        "quick": conf(uuids[1], "/mnt/quick"),
-    })
+    configure(distro, {"slow": conf(uuids[0], "/mnt/slow", MountTimeoutSec=f"{deadline}s")})
     wait_until(lambda: state(distro, "slow") == "mounting", what="it to be tried")
     for _ in range(3):
-        with LoopDisk(tmp / "quick") as disk:
-            attached = time.monotonic()
-            wait_mounted(distro, "/mnt/quick")
-            assert time.monotonic() - attached < 1
-            unmount(distro, ["/mnt/quick"])
-            disk.detach(timeout=5)
-    assert time.monotonic() - begin < 3, "the others were to be tried meanwhile"
-    assert state(distro, "slow") == "mounting"
+        assert take_in_and_out(distro, tmp, "quick") < deadline / 2, "the other was to be mounted at once"
+    # The others were not tried one after the other, when it was given up, but meanwhile.
+    assert state(distro, "slow") == "mounting" and time.monotonic() - begin < deadline
 
-    wait_until(lambda: state(distro, "slow") != "mounting", 5, "it to be given up")
+    wait_until(lambda: state(distro, "slow") != "mounting", deadline, "it to be given up")
     assert said(distro, "slow", "did not end in time")
-    assert 3 <= time.monotonic() - begin < 6
-    with LoopDisk(tmp / "quick"):
-        wait_mounted(distro, "/mnt/quick", timeout=1)
-        unmount(distro, ["/mnt/quick"])
+    assert deadline <= time.monotonic() - begin < 2 * deadline
+    assert take_in_and_out(distro, tmp, "quick") < deadline / 2, "it is tried again, which is to hold up nobody"
     assert [main_pid(distro, unit) for unit in UNITS] == before
 
     hanging.resume()
@@ -64,6 +72,9 @@ def test_stop_while_it_hangs(distro, tmp):
     hanging = HangingDisk(tmp / "slow")
     distro.run("udevadm settle")
     hanging.hang()
+    begin = time.monotonic()
+    distro.systemctl("restart", "wslbared")
+    usual = time.monotonic() - begin
     configure(distro, {"stuck": conf(uuids[0], "/mnt/stuck"), "flowing": conf(uuids[1], "/mnt/flowing")})
     wait_until(lambda: state(distro, "stuck") == "mounting", what="it to be tried")
     begin = time.monotonic()
@@ -74,17 +85,18 @@ def test_stop_while_it_hangs(distro, tmp):
         # Whoever waits hears that it went, and not that there is no such volume.
         assert refusal(bus.answer, serial).name == "org.freedesktop.DBus.Error.NoReply"
     # It is there and hangs, so READY is late by the three seconds that it may be; and not more.
-    assert time.monotonic() - begin < 4.5
+    assert time.monotonic() - begin < 3 + max(1.5, 10 * usual)
     LoopDisk(tmp / "quick")
-    wait_mounted(distro, "/mnt/flowing", timeout=2)
+    wait_mounted(distro, "/mnt/flowing")
+    begin = time.monotonic()
     distro.systemctl("restart", "wslbare-mountd")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < max(10, 10 * usual)
     unmount(distro, ["/mnt/flowing"])
     hanging.resume()
     wait_mounted(distro, "/mnt/stuck", timeout=15)
     wait_tidy(distro)
     unmount(distro, ["/mnt/stuck"])
-    assert "stuck" in status(distro) or wait_state(distro, "stuck", "unmounted") is None
+    wait_state(distro, "stuck", "unmounted")
 
 
 def counts(distro):
@@ -112,19 +124,25 @@ def mountd_status(distro):
     return distro.show(UNITS[1], "StatusText")
 
 
+def prepare_meanwhile(distro, tmp):
+    """Makes the volume that is to be mounted all the time; returns a MountTimeoutSec= for "again", of which it takes a
+    fifth."""
+    uuid = make_image("ext4", tmp / "meanwhile")
+    configure(distro, {"meanwhile": conf(uuid, "/mnt/meanwhile")})
+    return f'{deadline_for(take_in_and_out(distro, tmp, "meanwhile"), 1, times=5)}s'
+
+
 def try_again_and_again(distro, tmp, says):
     """Asks for volume "again", whose disk hangs, 20 times: no process and no descriptor more than after the first time."""
     before = None
-    uuid = make_image("ext4", tmp / "quick")
-    configure(distro, {"meanwhile": conf(uuid, "/mnt/meanwhile")})
     for i in range(20):
         with connect(distro) as bus:
             assert refusal(bus.ask, "again", "Mount").name.endswith("Error.TimedOut")
             step, error, message = bus.volume("again")["Failure"]
             assert error == errno.ETIMEDOUT and says in message, (step, error, message)
             if i % 5 == 0:
-                with LoopDisk(tmp / "quick") as disk:
-                    wait_state(distro, "meanwhile", "mounted", timeout=5)
+                with LoopDisk(tmp / "meanwhile") as disk:
+                    wait_state(distro, "meanwhile", "mounted")
                     bus.ask("meanwhile", "Unmount")
                     disk.detach(timeout=5)
         if i % 5 == 1:
@@ -140,11 +158,12 @@ def try_again_and_again(distro, tmp, says):
 
 def test_again_and_again(distro, tmp):
     """However often it is tried, what was given up is gone."""
+    deadline = prepare_meanwhile(distro, tmp)
     uuid = make_image("ext4", tmp / "slow")
     hanging = HangingDisk(tmp / "slow")
     distro.run("udevadm settle")
     hanging.hang()
-    configure(distro, {"again": conf(uuid, "/mnt/again", MountTimeoutSec="1s", RetryLimit=0)})
+    configure(distro, {"again": conf(uuid, "/mnt/again", MountTimeoutSec=deadline, RetryLimit=0)})
     wait_state(distro, "again", "failed")
     before = try_again_and_again(distro, tmp, "did not end in time")
     assert before[1][0] == 1 and mountd_status(distro) == ""
@@ -158,12 +177,13 @@ def test_again_and_again(distro, tmp):
 
 def test_what_no_kill_ends(distro, tmp):
     """One process sits there, however often it is tried, and is shown; it goes when the disk answers, and all is well."""
+    deadline = prepare_meanwhile(distro, tmp)
     uuid = make_image("ext4", tmp / "again")
     make_image("ext4", tmp / "frozen")
     frozen, disk = LoopDisk(tmp / "frozen"), LoopDisk(tmp / "again")
     distro.shell(f"mkdir /mnt/frozen; mount {frozen.node} /mnt/frozen; fsfreeze -f /mnt/frozen")
     defer(lambda: distro.shell("fsfreeze -u /mnt/frozen; umount -R /mnt/frozen", check=False))
-    configure(distro, {"again": conf(uuid, "/mnt/frozen/again", MountTimeoutSec="1s")})
+    configure(distro, {"again": conf(uuid, "/mnt/frozen/again", MountTimeoutSec=deadline)})
     wait_state(distro, "again", "failed")
     shown = f"1 given up, as the disk does not answer: again on {disk.node}"
     wait_until(lambda: mountd_status(distro) == shown, what="it to be shown")
