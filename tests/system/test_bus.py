@@ -14,7 +14,6 @@ from volumes import conf, conf_path, configure, main_pid, mounts, reload, restar
 DISTRO = {"enable": ["wslbared.service"]}
 
 TIMES = "StateChangeTimestamp", "StateChangeTimestampMonotonic"
-QUIET = 0.8  # what was dropped or removed is a reload by now
 ADDED = "rw,nosuid,nodev,relatime,errors=remount-ro"
 
 
@@ -147,7 +146,7 @@ def test_life(distro, tmp):
         mounted = there("life", disk, uuid, State="mounted", **mine,
                         MountedOptions="rw,nosuid,nodev,noatime,errors=remount-ro,commit=7")
         expect(bus, mounted)
-        assert 0 < bus.volume("life")["LatencyUSec"] < 5_000_000
+        assert 0 < bus.volume("life")["LatencyUSec"] <= time.time_ns() // 1000 - before
         at = bus.volume("life")["StateChangeTimestamp"]
         assert before <= at <= time.time_ns() // 1000
         monotonic = bus.volume("life")["StateChangeTimestampMonotonic"]
@@ -215,6 +214,7 @@ def test_unsupported(distro, tmp):
 
 
 def test_failed(distro, tmp):
+    begin = time.monotonic_ns() // 1000
     uuid, disk = make(distro, tmp, "bad", attach=True, Options="nosuchthing", RetrySec=60, RetryLimit=2)
     with connect(distro) as bus:
         for _ in range(2):
@@ -223,11 +223,13 @@ def test_failed(distro, tmp):
             step, errno, text = found["Failure"]
             assert (step, errno) == ("mount", 22) and "nosuchthing" in text, found["Failure"]
             assert found["Attempts"] == 1
-            left = found["NextRetryTimestampMonotonic"] - time.monotonic_ns() // 1000
-            assert 50_000_000 < left <= 60_000_000, left
+            # A minute after it failed, which was between then and now.
+            retry = found["NextRetryTimestampMonotonic"] - 60_000_000
+            assert begin < retry <= time.monotonic_ns() // 1000, found
             expect(bus, there("bad", disk, uuid, State="failed", Options="nosuchthing", Attempts=1,
                               NextRetryTimestampMonotonic=found["NextRetryTimestampMonotonic"], Failure=found["Failure"]))
             assert bus.properties()["NFailed"] == 1 and bus.properties()["State"] == "degraded"
+            begin = time.monotonic_ns() // 1000
             restart(distro)
         wait_until(lambda: bus.volume("bad")["State"] == "failed", what="it to fail")
         # Asked for, it tries at once, and says why not.
@@ -315,12 +317,11 @@ def test_signals(distro, tmp):
     content = "Candidates Device DiskSequence Label Type UUID"
     with connect(distro) as bus, Monitor(distro) as monitor:
         wait_until(lambda: bus.volume("heard")["State"] == "absent", what="it to be absent")
-        time.sleep(QUIET)
 
         def expect_story(*expected):
             expected = [(path, names(text)) for path, text in expected]
             try:
-                wait_until(lambda: len(monitor.story()) >= start + len(expected), 5, "the signals")
+                wait_until(lambda: len(monitor.story()) >= start + len(expected), what="the signals")
             except TimeoutError:
                 pass
             time.sleep(0.1)
@@ -362,7 +363,7 @@ def test_signals_of_reload(distro, tmp):
     """A file is added, and one removed."""
     where = volume_path("added").removeprefix(ROOT)
     settle(distro)
-    time.sleep(QUIET)
+    reload(distro)  # else what the last test removed would be one, half a second after it
     with connect(distro) as bus, Monitor(distro) as monitor:
         start = len(monitor.story())
         distro.write(conf_path("added"), conf(None, "/mnt/added", {"UUID": "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"}))
@@ -376,9 +377,12 @@ def test_signals_of_reload(distro, tmp):
 
         wait_until(lambda: bus.volume("added")["State"] == "absent", what="it to be absent")
         distro.path(conf_path("added")).unlink()
-        time.sleep(QUIET)
-        told = monitor.story()
-        removed = [i for i, item in enumerate(told) if item == (where, "InterfacesRemoved")]
+
+        def removals():
+            return [i for i, item in enumerate(monitor.story()) if item == (where, "InterfacesRemoved")]
+
+        wait_until(lambda: (i := removals()) and len(monitor.story()) > i[0] + 1, what="the removal to be told of")
+        told, removed = monitor.story(), removals()
         assert len(removed) == 1, told
         assert told[removed[0] - 1] == ("", "State=reloading")
         assert {"State=running", "NVolumes"} <= set(told[removed[0] + 1][1].split())
