@@ -5,7 +5,7 @@ import re
 
 from disks import HangingDisk, LoopDisk, PlainLoop, make_image
 from machine import defer, wait_until
-from volumes import conf, conf_path, configure, mounts, wait_mounted, wait_state
+from volumes import conf, conf_path, configure, mounts, run_inside, wait_mounted, wait_state
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -25,14 +25,14 @@ def volume(distro, tmp, name, **mount):
     disk = LoopDisk(tmp / name)
     if mount.get("Auto") != "no":
         wait_mounted(distro, f"/mnt/{name}")
+    else:
+        wait_state(distro, name, "unmounted")
     return disk
 
 
 def hold(distro, target):
     """A process that uses it, and its number inside."""
-    distro.run(["systemd-run", "-q", "--unit=holder", f"--working-directory={target}", "sleep", "1000"])
-    defer(lambda: distro.shell("systemctl stop holder; systemctl reset-failed holder", check=False))
-    return distro.show("holder", "MainPID")
+    return run_inside(distro, "holder", f"--working-directory={target}", "sleep", "infinity")
 
 
 def on_terminal(distro, command):
