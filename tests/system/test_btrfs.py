@@ -7,8 +7,9 @@ from uuid import uuid4
 from bus import ERROR, connect, refusal
 from disks import LoopDisk, PlainLoop, make_btrfs, make_disk, make_image
 from distro import UDEVD, Distro
-from volumes import (conf, conf_path, configure, is_free, mounts, restart, said, state, status, unmount, wait_free,
-                     wait_mounted, wait_state, wait_tidy)
+from machine import wait_until
+from volumes import (conf, conf_path, configure, is_free, mounts, restart, said, status, unmount, wait_free, wait_mounted,
+                     wait_state, wait_tidy)
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -31,7 +32,7 @@ def test_one_by_one(distro, tmp):
     distro.run("udevadm settle")
     with connect(distro) as bus:
         assert refusal(bus.ask, "three", "Mount").name == ERROR + "Incomplete"
-        assert state(distro, "three") == "incomplete"
+        wait_state(distro, "three", "incomplete")
         assert bus.properties()["State"] == "running"
         disks.append(LoopDisk(images[2]))
         wait_mounted(distro, "/mnt/three")
@@ -54,7 +55,7 @@ def test_members(distro, tmp):
     for name in "whole", "part":
         message = check_incomplete(distro, name, "step probe")
         assert "1 of 2 devices" in message and disk.partitions()[0] in message, message
-    assert "incomplete: part whole" in status(distro)
+    wait_until(lambda: "incomplete: part whole" in status(distro), what="the status")
     with LoopDisk(tmp / "b"):
         for name in "whole", "part":
             wait_mounted(distro, f"/mnt/{name}")
@@ -92,7 +93,7 @@ def test_comes_back(distro, tmp):
             bus.ask("back", "Unmount")
             assert not mounts(distro, "/mnt/back")
             gone.detach(timeout=5)
-            distro.run("udevadm settle")
+            wait_until(lambda: gone.node not in bus.volume("back")["Candidates"], what="it to be missed")
             assert refusal(bus.ask, "back", "Mount").name == ERROR + "Incomplete"
         check_incomplete(distro, "back", "missing")
         gone.attach()

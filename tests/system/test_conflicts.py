@@ -103,7 +103,7 @@ def test_occupied_target(distro, tmp):
     check_others(distro, tmp)
     assert [mount["source"] for mount in mounts(distro, "/mnt/occupied")] == ["squatter"]
     unmount(distro, ["/mnt/occupied"])
-    wait_until(lambda: state(distro, "occupied") == "mounted", 2, "the mount")
+    wait_state(distro, "occupied", "mounted")
     assert wait_mounted(distro, "/mnt/occupied")["fstype"] == "ext4"
     unmount(distro, ["/mnt/occupied"])
     wait_state(distro, "occupied", "unmounted")

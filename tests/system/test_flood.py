@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import sanitizers
-from bus import (DBUS_ERROR, MANAGER, OBJECT_MANAGER, PROPERTIES, REPLY_SERIAL, ROOT, SERVICE, SOCKET, VOLUME, BusError,
+from bus import (DBUS_ERROR, ERROR, MANAGER, OBJECT_MANAGER, PROPERTIES, REPLY_SERIAL, ROOT, SERVICE, SOCKET, VOLUME, BusError,
                  connect, pack, volume_path)
 from disks import LoopDisk, make_image
 from distro import DBUS, Distro
-from machine import wait_until
+from machine import patience, wait_until
 from volumes import conf, conf_path, configure, main_pid, mounts, states, unmount, wait_mounted
 
 DISTRO = {"enable": ["wslbared.service"]}
@@ -70,10 +70,24 @@ class Unharmed:
             assert mounts(self.distro, f"/mnt/{self.name}")
 
 
+def insist_on_mount(bus, name):
+    """Asks until it is mounted: what was asked for before, by who did not wait, may be at work yet."""
+
+    def is_mounted():
+        try:
+            bus.ask(name, "Mount")
+        except BusError as e:
+            assert e.name in (f"{ERROR}InProgress", f"{ERROR}AlreadyMounted"), e
+            return e.name == f"{ERROR}AlreadyMounted"
+        return True
+
+    wait_until(is_mounted, what=f"{name} to be mounted")
+
+
 def published(distro):
     """The volumes, or None when nobody answers."""
     try:
-        with connect(distro, timeout=1) as bus:
+        with connect(distro, timeout=10) as bus:
             return bus.manager("ListVolumes")
     except (OSError, BusError):
         return None
@@ -83,8 +97,8 @@ def test_bus_restarts(distro, tmp):
     with Unharmed(distro, tmp, "again"):
         for _ in range(2):
             distro.systemctl("restart", "dbus.service")
-            wait_until(lambda: published(distro), 10, "the name to be taken again")
-            assert [volume[:2] for volume in published(distro)] == [("again", "mounted")]
+            found = wait_until(lambda: published(distro), what="the name to be taken again")
+            assert [volume[:2] for volume in found] == [("again", "mounted")]
     # A device that comes while there is no bus.
     distro.systemctl("stop", "dbus.socket", "dbus.service")
     try:
@@ -92,8 +106,8 @@ def test_bus_restarts(distro, tmp):
         wait_until(lambda: states(distro) == {"again": "unmounted"}, what="it to be noticed")
     finally:
         distro.systemctl("start", "dbus.socket", "dbus.service")
-    wait_until(lambda: published(distro), 10, "the name to be taken again")
-    assert [volume[:2] for volume in published(distro)] == [("again", "unmounted")]
+    found = wait_until(lambda: published(distro), what="the name to be taken again")
+    assert [volume[:2] for volume in found] == [("again", "unmounted")]
 
 
 def test_no_bus(tmp):
@@ -108,7 +122,7 @@ def test_no_bus(tmp):
                    what="the target")
         LoopDisk(tmp / "b")
         distro.write(conf_path("b"), conf(uuids[1], "/mnt/b"))
-        wait_mounted(distro, "/mnt/b", timeout=2)
+        wait_mounted(distro, "/mnt/b")
         distro.write(conf_path("b"), "")
         distro.systemctl("kill", "-s", "HUP", "wslbared")
         wait_until(lambda: "1 of 1 mounted" in distro.show("wslbared", "StatusText"), what="the reload")
@@ -117,17 +131,18 @@ def test_no_bus(tmp):
         distro.systemctl("unmask", "--now", *DBUS)
         distro.systemctl("daemon-reload")
         distro.systemctl("start", "dbus.socket")
-        wait_until(lambda: published(distro), 15, "the name to be taken")
-        assert [volume[:2] for volume in published(distro)] == [("a", "mounted")]
+        found = wait_until(lambda: published(distro), 15, "the name to be taken")
+        assert [volume[:2] for volume in found] == [("a", "mounted")]
         assert main_pid(distro, "wslbared.service") == pid
 
 
 def test_who_never_reads(distro, tmp):
     """Thousands of calls whose answers nobody takes; others are answered meanwhile."""
     with Unharmed(distro, tmp, "deaf"):
-        deaf = [connect(distro, timeout=1) for _ in range(4)]
+        deaf = [connect(distro) for _ in range(4)]
         try:
             for bus in deaf:
+                bus.socket.settimeout(1)
                 try:
                     for _ in range(2000):
                         bus.send(SERVICE, ROOT, OBJECT_MANAGER, "GetManagedObjects")
@@ -136,7 +151,7 @@ def test_who_never_reads(distro, tmp):
             start = time.monotonic()
             with connect(distro) as bus:
                 assert len(bus.manager("ListVolumes")) == 1
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 5 * patience
         finally:
             for bus in deaf:
                 bus.close()
@@ -156,10 +171,7 @@ def test_many_changing_calls(distro, tmp):
         serials = {bus.send_ask("crowd", "Mount" if i % 2 else "Unmount", no_block=bool(i % 3)) for i in range(3000)}
         while serials:
             serials.discard(bus.receive().fields.get(REPLY_SERIAL))
-        try:
-            bus.ask("crowd", "Mount")
-        except BusError as e:
-            assert e.name.endswith("AlreadyMounted"), e
+        insist_on_mount(bus, "crowd")
 
 
 def test_a_thousand_clients(distro, tmp):
@@ -220,7 +232,7 @@ def test_broken_messages(distro, tmp):
     with Unharmed(distro, tmp, "broken"):
         for body in b"\xff" * 16, pack("a{sv}", [{"no_block": ("b", True)}])[:-3], bytes(4096), b"\xff\xff\xff\x7f" * 4:
             for signature in "a{sv}", "s", "as", "v":
-                with connect(distro, timeout=2) as bus:
+                with connect(distro, timeout=10) as bus:
                     try:
                         for path, interface, member in (volume_path("broken"), VOLUME, "Unmount"), (ROOT, MANAGER, "GetVolume"):
                             bus.answer(bus.send(SERVICE, path, interface, member, signature, body=body))

@@ -99,7 +99,7 @@ def test_partitions(distro, tmp):
     assert disk.partitions() == [f"{disk.node}p1", f"{disk.node}p2"]
     for uuid in uuids:
         wait_until(lambda: uuid in links(distro, "uuid"), what="the partition's UUID")
-    assert "first" in links(distro, "partlabel")
+    wait_until(lambda: "first" in links(distro, "partlabel"), what="the partition's name")
     assert distro.run(["blkid", "-p", "-o", "value", "-s", "PTUUID", disk.node]).stdout.strip() == table
     first = disk.diskseq
     disk.detach(timeout=5)
@@ -129,7 +129,7 @@ def test_hanging_disk(distro, tmp):
         raise AssertionError("it answers")
     except subprocess.TimeoutExpired:
         disk.resume()
-    assert reader.wait(10) == 0
+    assert reader.wait(10 * machine.patience) == 0
 
 
 RUN = """

@@ -30,17 +30,17 @@ def test_keep_mounted_yes(distro, tmp):
     disk = make(distro, tmp, "kept", KeepMounted="yes")
     wait_until(lambda: distro.show("wslbare@kept.target", "ActiveState") == "active", what="the target")
     for times in 1, 2, 3:
-        started = distro.show("wslbare@kept.target", "ActiveEnterTimestampMonotonic")
+        started = int(distro.show("wslbare@kept.target", "ActiveEnterTimestampMonotonic"))
         unmount(distro, ["/mnt/kept"])
         wait_until(lambda: len(said(distro, "kept", "is mounted:")) == 1 + times, what="it to be mounted again")
         assert wait_mounted(distro, "/mnt/kept")["source"] == disk.node
-        wait_until(lambda: distro.show("wslbare@kept.target", "ActiveEnterTimestampMonotonic") > started,
+        wait_until(lambda: int(distro.show("wslbare@kept.target", "ActiveEnterTimestampMonotonic")) > started,
                    what="the target to be started again")
         assert distro.path("/mnt/kept/lost+found").is_dir()
     unmount(distro, ["/mnt/kept"])
     wait_state(distro, "kept", "unmounted")
     assert said(distro, "kept", "too often within a minute")
-    assert distro.show("wslbare@kept.target", "ActiveState") == "inactive"
+    wait_until(lambda: distro.show("wslbare@kept.target", "ActiveState") == "inactive", what="the target to be stopped")
     disk.detach(timeout=5)
     wait_state(distro, "kept", "absent")
     disk.attach()
@@ -121,7 +121,7 @@ def test_unmount_by_intent_of_another(tmp):
 
         # Who starts now knows it too.
         second.systemctl("restart", "wslbared")
-        assert states(second) == {"data": "unmounted"}
+        wait_until(lambda: states(second) == {"data": "unmounted"}, what="it to be known")
 
         bus.ask("data", "Mount")
         wait_both(first, second, disk)

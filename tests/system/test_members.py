@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from bus import ERROR, connect, refusal
 from disks import LoopDisk, make_disk, make_signature
-from volumes import conf, configure, leftovers, mounts, said, status, wait_state
+from machine import wait_until
+from volumes import conf, configure, mounts, said, status, wait_state, wait_tidy
 
 LOG_ERR = 3
 
@@ -28,11 +29,11 @@ def check_part(distro, tmp, kind, wanted, error, advice):
             assert all(int(entry["PRIORITY"]) > LOG_ERR for entry in distro.journal(WSLBARE_VOLUME=name))
             assert refusal(bus.ask, name, "Mount").name == ERROR + error
             assert not mounts(distro, f"/mnt/{name}") and not distro.path(f"/mnt/{name}").exists()
-        assert f"{wanted}: {' '.join(sorted(files))}" in status(distro), status(distro)
+        wait_until(lambda: f"{wanted}: {' '.join(sorted(files))}" in status(distro), what="the status")
         assert bus.properties()["State"] == "running"
     for name in files:
         wait_state(distro, name, "absent")
-    assert not leftovers(distro)
+    wait_tidy(distro)
 
 
 def test_luks(distro, tmp):

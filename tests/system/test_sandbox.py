@@ -147,7 +147,7 @@ def test_reports(distro):
         raise Skip("not built with sanitizers")
     for unit in SERVICES:
         reports = []
-        os.kill(main_pid(distro, unit), signal.SIGABRT)
+        os.kill(wait_until(lambda: main_pid(distro, unit), what=f"{unit} to run"), signal.SIGABRT)
         wait_until(lambda: reports.extend(sanitizers.take()) or reports, what=f"a report of {unit}")
         assert f"report.{unit.removesuffix('.service')}." in reports[0], reports
         wait_until(lambda: distro.show("wslbared", "SubState") == "running", what="it to be back")

@@ -10,7 +10,7 @@ import subprocess
 from bus import connect
 from disks import LoopDisk, damage_ext4, make_image
 from machine import Skip, wait_until
-from volumes import conf, configure, logged, mounts, reload, said, wait_mounted, wait_state
+from volumes import conf, configure, logged, mounts, reload, said, wait_free, wait_mounted, wait_state
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -64,6 +64,7 @@ def test_kernel_turns_it_read_only(distro, tmp):
     configure(distro, {"sound": conf(uuid, "/mnt/sound")})
     LoopDisk(tmp / "sound")
     wait_mounted(distro, "/mnt/sound")
+    wait_until(lambda: distro.show("wslbare@turned.target", "ActiveState") == "active", what="the target")
     with connect(distro) as bus:
         wait_failure(bus, "turned", "")
         wait_until(lambda: bus.properties()["State"] == "running", what="all to be well")
@@ -86,6 +87,7 @@ def test_kernel_turns_it_read_only(distro, tmp):
         assert READ_ONLY in check_degraded(bus, "turned", errno.EROFS, read_only=True)["Failure"][2]
 
         bus.ask("turned", "Unmount")
+        wait_free(disk.node)
         mend(disk.node)
         bus.ask("turned", "Mount")
         volume = bus.volume("turned")
