@@ -77,10 +77,10 @@ def test_stop_while_it_hangs(distro, tmp):
     usual = time.monotonic() - begin
     configure(distro, {"stuck": conf(uuids[0], "/mnt/stuck"), "flowing": conf(uuids[1], "/mnt/flowing")})
     wait_until(lambda: state(distro, "stuck") == "mounting", what="it to be tried")
-    begin = time.monotonic()
     with connect(distro) as bus:
         serial = bus.send_ask("stuck", "Mount")
         wait_until(lambda: refusal(bus.ask, "stuck", "Unmount").name.endswith("InProgress"), what="it to be asked for")
+        begin = time.monotonic()
         distro.systemctl("restart", "wslbared")
         # Whoever waits hears that it went, and not that there is no such volume.
         assert refusal(bus.answer, serial).name == "org.freedesktop.DBus.Error.NoReply"

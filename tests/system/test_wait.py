@@ -103,13 +103,13 @@ def test_all_failed_for_good(distro, tmp):
                        for i, uuid in enumerate(uuids[:2])})
     for name in "ab":
         LoopDisk(tmp / name)
-    done = distro.run("wslbarectl wait --any --timeout=20", check=False)
+    done = distro.run("wslbarectl wait --any --timeout=60", check=False, timeout=70)
     assert done.returncode == 4 and re.search(r"'bad[01]' is failed: .*nonsense", done.stderr), done
     configure(distro, {"hope": conf(uuids[2], "/mnt/hope")})
     done = distro.run("wslbarectl wait --any --timeout=500ms", check=False)
     assert done.returncode == 3 and "hope (absent)" in done.stderr, done
     LoopDisk(tmp / "c")
-    assert distro.run("wslbarectl wait --any --timeout=20").returncode == 0
+    assert distro.run("wslbarectl wait --any --timeout=60", timeout=70).returncode == 0
 
 
 def test_usage(distro):
