@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,6 +7,7 @@
 #include "call.h"
 #include "ctl.h"
 #include "macro.h"
+#include "syntax.h"
 #include "term.h"
 #include "text.h"
 
@@ -16,19 +16,9 @@
 typedef struct Act {
         const char *verb, *method;
         const char *is_so; /* the error that says that nothing is to be done */
-        bool has_lazy;
+        const SyntaxOption *options;
         const char *help;
 } Act;
-
-static const Act acts[] = {
-        { "mount", "Mount", "AlreadyMounted", false, "Mounts volumes, if they are not." },
-        { "unmount", "Unmount", "NotMounted", true,
-          "Stops what needs volumes, and unmounts them, if they are mounted." },
-        { "umount", "Unmount", "NotMounted", true, "The same as unmount." },
-        { "eject", "Eject", NULL, false,
-          "Unmounts volumes and takes their disks from the kernel, so that Windows may have them "
-          "back." },
-};
 
 typedef struct Doing {
         const Act *act;
@@ -40,6 +30,25 @@ typedef struct Doing {
         bool shows_progress;
         bool is_shown;
 } Doing;
+
+static const SyntaxOption with_lazy[] = {
+        { "lazy", 'l', NULL, syntax_take_true, offsetof(Doing, options.lazy),
+          "Take it from the mount point although somebody uses it" },
+        { "no-block", 0, NULL, syntax_take_true, offsetof(Doing, options.no_block),
+          "Do not wait until it is done" },
+        { 0 },
+};
+#define USUAL &with_lazy[1]
+
+static const Act acts[] = {
+        { "mount", "Mount", "AlreadyMounted", USUAL, "Mounts volumes, if they are not." },
+        { "unmount", "Unmount", "NotMounted", with_lazy,
+          "Stops what needs volumes, and unmounts them, if they are mounted." },
+        { "umount", "Unmount", "NotMounted", with_lazy, "The same as unmount." },
+        { "eject", "Eject", NULL, USUAL,
+          "Unmounts volumes and takes their disks from the kernel, so that Windows may have them "
+          "back." },
+};
 
 /* Progress, on a terminal. */
 
@@ -96,7 +105,7 @@ static void print_holders(Doing *d, const char *name)
 
         for (size_t i = 0; v && i < v->n_holders; i++)
                 term_line(stderr, "%8" PRIu32 " %s", v->holders[i].pid, v->holders[i].command);
-        if (v && v->n_holders > 0 && d->act->has_lazy)
+        if (v && v->n_holders > 0 && d->act->options == with_lazy)
                 fputs("End these, or use --lazy: then it goes when they have ended.\n", stderr);
         client_state_done(&state);
 }
@@ -192,71 +201,30 @@ static int do_all(Doing *d)
         return r < 0 ? ctl_status_of(r) : status;
 }
 
-static int print_help(const Act *act)
-{
-        printf("wslbarectl %s [OPTIONS…] NAME…\n\n%s\n\n"
-               "  -h --help      Show this help\n"
-               "     --no-block  Do not wait until it is done\n",
-               act->verb, act->help);
-        if (act->has_lazy)
-                puts("  -l --lazy      Take it from the mount point although somebody uses it");
-        puts("\nEnds with 3 when it took too long, 4 when it failed or somebody uses the volume,\n"
-             "5 when there is no such volume, 7 when others only may do it.");
-        return CTL_OK;
-}
-
-/* 1 go on; 0, or -1 with the exit status in *RET. */
-static int parse_arguments(Doing *d, int argc, char *argv[], int *ret)
-{
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "lazy", no_argument, NULL, 'l' },
-                { "no-block", no_argument, NULL, 'n' },
-                { 0 },
-        };
-        int c;
-
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        *ret = CTL_USAGE;
-        while ((c = getopt_long(argc, argv, "hl", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        *ret = print_help(d->act);
-                        return 0;
-                case 'l':
-                        d->options.lazy = true;
-                        break;
-                case 'n':
-                        d->options.no_block = true;
-                        break;
-                default:
-                        return -1;
-                }
-        d->names = argv + optind;
-        d->n_names = argc - optind;
-        if (d->options.lazy && !d->act->has_lazy) {
-                fprintf(stderr, "wslbarectl: %s has no option --lazy\n", d->act->verb);
-                return -1;
-        }
-        if (d->n_names == 0) {
-                fprintf(stderr, "wslbarectl: %s what? `wslbarectl` lists the volumes\n",
-                        d->act->verb);
-                return -1;
-        }
-        return client_check_names(d->names, d->n_names) ? 1 : -1;
-}
-
 int ctl_act(int argc, char *argv[])
 {
-        Doing d = { .shows_progress = isatty(STDERR_FILENO) };
+        Doing d = { .act = acts, .shows_progress = isatty(STDERR_FILENO) };
+        Syntax syntax = {
+                .words = "NAME…",
+                .min_words = 1,
+                .are_names = true,
+                .end = "Ends with 3 when it took too long, 4 when it failed or somebody uses the "
+                       "volume,\n"
+                       "5 when there is no such volume, 7 when others only may do it.",
+        };
         pid_t agent;
-        int status;
+        int status, first;
 
-        for (size_t i = 0; i < ELEMENTSOF(acts); i++)
-                if (streq(acts[i].verb, argv[0]))
-                        d.act = &acts[i];
-        if (parse_arguments(&d, argc, argv, &status) <= 0)
+        while (!streq(d.act->verb, argv[0]))
+                d.act++;
+        syntax.verb = d.act->verb;
+        syntax.help = d.act->help;
+        syntax.options = d.act->options;
+        first = syntax_parse(&syntax, argc, argv, &d, &status);
+        if (first <= 0)
                 return status;
+        d.names = argv + first;
+        d.n_names = argc - first;
         if (client_open(&d.client) < 0)
                 return CTL_FAILED;
         agent = agent_start(&d.client);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -14,6 +13,7 @@
 #include "macro.h"
 #include "parse.h"
 #include "problems.h"
+#include "syntax.h"
 #include "term.h"
 #include "text.h"
 #include "usage.h"
@@ -248,68 +248,46 @@ static int adopt(Adopt *a)
         return adopt_device(a, device);
 }
 
-static int print_help(void)
+static bool take_name(const char *argument, void *target)
 {
-        puts("wslbarectl adopt [OPTIONS…] DEVICE [WHERE]\n\n"
-             "Writes a configuration file for the filesystem on DEVICE, to be mounted on WHERE, "
-             "shows\n"
-             "it, and loads it. Overwrites nothing. Of a blank disk, says how to make a filesystem "
-             "on\n"
-             "it, and does nothing.\n\n"
-             "  -h --help       Show this help\n"
-             "     --name=NAME  Of the volume; by default from the filesystem's label\n"
-             "  -n --dry-run    Only show the file\n");
-        return CTL_OK;
-}
-
-/* CTL_OK: they make sense. */
-static int check_words(Adopt *a, int argc, char *argv[])
-{
-        if (argc < 1 || argc > 2) {
-                fputs("wslbarectl: adopt needs a device, and may have a mount point; see --help\n",
-                      stderr);
-                return CTL_USAGE;
-        }
-        a->device = argv[0];
-        a->where = argc > 1 ? argv[1] : NULL;
-        if (a->name && !client_check_names((char *const *)&a->name, 1))
-                return CTL_USAGE;
-        if (a->where && !path_is_normalized(a->where)) {
-                fprintf(stderr, "wslbarectl: %s is not a mount point; /mnt/data would be one\n",
-                        a->where);
-                return CTL_USAGE;
-        }
-        return CTL_OK;
+        *(const char **)target = argument;
+        return client_check_names((char *const *)&argument, 1);
 }
 
 int ctl_adopt(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "name", required_argument, NULL, 'N' },
-                { "dry-run", no_argument, NULL, 'n' },
+        static const SyntaxOption options[] = {
+                { "name", 0, "NAME", take_name, offsetof(Adopt, name),
+                  "Of the volume; by default from the filesystem's label" },
+                { "dry-run", 'n', NULL, syntax_take_true, offsetof(Adopt, dry_run),
+                  "Only show the file" },
                 { 0 },
         };
+        static const Syntax syntax = {
+                .verb = "adopt",
+                .words = "DEVICE [WHERE]",
+                .min_words = 1,
+                .max_words = 2,
+                .help = "Writes a configuration file for the filesystem on DEVICE, to be mounted "
+                        "on WHERE, shows\n"
+                        "it, and loads it. Overwrites nothing. Of a blank disk, says how to make a "
+                        "filesystem on\n"
+                        "it, and does nothing.",
+                .options = options,
+        };
         Adopt a = { 0 };
-        int c, status;
+        int status, first = syntax_parse(&syntax, argc, argv, &a, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "hn", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        return print_help();
-                case 'N':
-                        a.name = optarg;
-                        break;
-                case 'n':
-                        a.dry_run = true;
-                        break;
-                default:
-                        return CTL_USAGE;
-                }
-        status = check_words(&a, argc - optind, argv + optind);
-        if (status == CTL_OK)
-                status = adopt(&a);
+        if (first <= 0)
+                return status;
+        a.device = argv[first];
+        a.where = argv[first + 1]; /* or NULL, which ends them */
+        if (a.where && !path_is_normalized(a.where)) {
+                fprintf(stderr, "wslbarectl: %s is not a mount point; /mnt/data would be one\n",
+                        a.where);
+                return CTL_USAGE;
+        }
+        status = adopt(&a);
         client_devices_free(a.devices, a.n_devices);
         client_state_done(&a.state);
         client_close(&a.client);

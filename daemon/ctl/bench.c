@@ -12,7 +12,7 @@
 #include "fio.h"
 #include "macro.h"
 #include "parse.h"
-#include "table.h"
+#include "syntax.h"
 #include "text.h"
 
 #define SIZE_DEFAULT (UINT64_C(256) << 20)
@@ -42,7 +42,7 @@ enum {
         _COLUMN_MAX,
 };
 
-static const TableColumn columns[_COLUMN_MAX] = {
+static const TableColumn columns[_COLUMN_MAX + 1] = {
         [OPERATION] = { "OPERATION", "read or write, one block after the other", TABLE_TEXT,
                         TABLE_SHOWN },
         [BLOCK] = { "BLOCK", "size of a block", TABLE_SIZE, TABLE_SHOWN },
@@ -219,7 +219,7 @@ static int bench(Bench *b)
 {
         _cleanup_(table_freep) Table *table = NULL;
         /* First, so that a wrong --output= costs no minute. */
-        int r = table_new("bench", columns, ELEMENTSOF(columns), &b->table, &table);
+        int r = table_new("bench", columns, &b->table, &table);
 
         if (r == -EINVAL)
                 return CTL_USAGE;
@@ -247,71 +247,63 @@ static int bench(Bench *b)
         return r < 0 ? CTL_FAILED : CTL_OK;
 }
 
-static int print_help(void)
-{
-        puts("wslbarectl bench [OPTIONS…] [PATH…]\n\n"
-             "Measures how fast files below the directories are read and written, by the size of\n"
-             "blocks, and compares the others with the first; by default each mounted volume with\n"
-             "the root filesystem, which in WSL is a VHDX. Leaves no file behind.\n\n"
-             "  -h --help         Show this help\n"
-             "     --size=SIZE    Of the file that is written, for each path (256M)\n"
-             "     --time=TIME    For each of eight measurements of a path (3s)\n" TABLE_HELP);
-        table_print_columns(columns, ELEMENTSOF(columns));
-        return CTL_OK;
-}
-
-static int parse_size_option(Bench *b, const char *s)
+static bool take_size(const char *argument, void *target)
 {
         uint64_t size;
 
-        if (parse_size(s, &size) < 0 || size < SIZE_MIN || size > SIZE_MAX_) {
-                fprintf(stderr, "wslbarectl: --size=%s is not a size from 16M to 64G\n", s);
-                return -EINVAL;
+        if (parse_size(argument, &size) < 0 || size < SIZE_MIN || size > SIZE_MAX_) {
+                fprintf(stderr, "wslbarectl: --size=%s is not a size from 16M to 64G\n", argument);
+                return false;
         }
-        b->size = size / SIZE_MIN * SIZE_MIN; /* whole blocks of each size */
-        return 0;
+        *(uint64_t *)target = size / SIZE_MIN * SIZE_MIN; /* whole blocks of each size */
+        return true;
 }
 
-static int parse_time_option(Bench *b, const char *s)
+static bool take_time(const char *argument, void *target)
 {
         uint64_t usec;
 
-        if (parse_timespan(s, &usec) < 0 || usec < USEC_PER_SEC ||
+        if (parse_timespan(argument, &usec) < 0 || usec < USEC_PER_SEC ||
             usec > SECONDS_MAX * USEC_PER_SEC) {
-                fprintf(stderr, "wslbarectl: --time=%s is not a time span from 1s to 1h\n", s);
-                return -EINVAL;
+                fprintf(stderr, "wslbarectl: --time=%s is not a time span from 1s to 1h\n",
+                        argument);
+                return false;
         }
-        b->seconds = (unsigned)(usec / USEC_PER_SEC);
-        return 0;
+        *(unsigned *)target = (unsigned)(usec / USEC_PER_SEC);
+        return true;
 }
 
 int ctl_bench(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "size", required_argument, NULL, 's' },
-                { "time", required_argument, NULL, 't' },
-                TABLE_LONG_OPTIONS,
+        static const SyntaxOption options[] = {
+                { "size", 0, "SIZE", take_size, offsetof(Bench, size),
+                  "Of the file that is written, for each path (256M)" },
+                { "time", 0, "TIME", take_time, offsetof(Bench, seconds),
+                  "For each of eight measurements of a path (3s)" },
                 { 0 },
         };
+        static const Syntax syntax = {
+                .verb = "bench",
+                .words = "[PATH…]",
+                .help = "Measures how fast files below the directories are read and written, by "
+                        "the size of\n"
+                        "blocks, and compares the others with the first; by default each mounted "
+                        "volume with\n"
+                        "the root filesystem, which in WSL is a VHDX. Leaves no file behind.",
+                .options = options,
+                .columns = columns,
+                .table = offsetof(Bench, table),
+        };
         Bench b = { .size = SIZE_DEFAULT, .seconds = SECONDS_DEFAULT };
-        int c, r = 0;
+        int status, r = 0, first = syntax_parse(&syntax, argc, argv, &b, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while (r >= 0 && (c = getopt_long(argc, argv, "h" TABLE_GETOPT, options, NULL)) >= 0)
-                if (c == 'h')
-                        return print_help();
-                else if (c == 's')
-                        r = parse_size_option(&b, optarg);
-                else if (c == 't')
-                        r = parse_time_option(&b, optarg);
-                else if (!table_take_option(&b.table, c, optarg))
-                        r = -EINVAL;
-        for (int i = optind; r >= 0 && i < argc; i++)
+        if (first <= 0)
+                return status;
+        for (int i = first; r >= 0 && i < argc; i++)
                 r = strv_push(&b.paths, argv[i]);
-        r = r == -ENOMEM ? ctl_status_of(r) : r < 0 ? CTL_USAGE : bench(&b);
+        status = r < 0 ? ctl_status_of(r) : bench(&b);
         strv_free(b.paths);
         free(b.files);
         free(b.results);
-        return r;
+        return status;
 }

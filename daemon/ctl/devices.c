@@ -10,7 +10,7 @@
 #include "config.h"
 #include "ctl.h"
 #include "macro.h"
-#include "table.h"
+#include "syntax.h"
 #include "text.h"
 #include "usage.h"
 
@@ -36,7 +36,7 @@ enum {
         _COLUMN_MAX,
 };
 
-static const TableColumn columns[_COLUMN_MAX] = {
+static const TableColumn columns[_COLUMN_MAX + 1] = {
         [NODE] = { "NODE", "of the device", TABLE_TEXT, TABLE_SHOWN },
         [SIZE] = { "SIZE", "of the device", TABLE_SIZE, TABLE_SHOWN },
         [TYPE] = { "TYPE", "of what is on it", TABLE_TEXT, TABLE_SHOWN },
@@ -239,7 +239,7 @@ static int collect(List *l)
 static int list(List *l)
 {
         _cleanup_(table_freep) Table *t = NULL;
-        int r = table_new("devices", columns, ELEMENTSOF(columns), &l->table, &t);
+        int r = table_new("devices", columns, &l->table, &t);
 
         if (r == -EINVAL)
                 return CTL_USAGE;
@@ -252,40 +252,30 @@ static int list(List *l)
         return ctl_status_of(r);
 }
 
-static int print_help(void)
-{
-        puts("wslbarectl devices [OPTIONS…] [NODE…]\n\n"
-             "Shows block devices that were seen, what they hold and are used for, and which "
-             "volume\n"
-             "they fit: those that nearly do, with the reason why not; of devices that are named, "
-             "all.\n\n"
-             "  -h --help         Show this help\n"
-             "  -a --all          RAM disks too\n" TABLE_HELP);
-        table_print_columns(columns, ELEMENTSOF(columns));
-        return CTL_OK;
-}
-
 int ctl_devices(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "all", no_argument, NULL, 'a' },
-                TABLE_LONG_OPTIONS,
+        static const SyntaxOption options[] = {
+                { "all", 'a', NULL, syntax_take_true, offsetof(List, all), "RAM disks too" },
                 { 0 },
         };
+        static const Syntax syntax = {
+                .verb = "devices",
+                .words = "[NODE…]",
+                .help = "Shows block devices that were seen, what they hold and are used for, and "
+                        "which volume\n"
+                        "they fit: those that nearly do, with the reason why not; of devices that "
+                        "are named, all.",
+                .options = options,
+                .columns = columns,
+                .table = offsetof(List, table),
+        };
         List l = { 0 };
-        int c, status;
+        int status, first = syntax_parse(&syntax, argc, argv, &l, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "ha" TABLE_GETOPT, options, NULL)) >= 0)
-                if (c == 'h')
-                        return print_help();
-                else if (c == 'a')
-                        l.all = true;
-                else if (!table_take_option(&l.table, c, optarg))
-                        return CTL_USAGE;
-        l.nodes = argv + optind;
-        l.n_nodes = argc - optind;
+        if (first <= 0)
+                return status;
+        l.nodes = argv + first;
+        l.n_nodes = argc - first;
         status = list(&l);
         client_devices_free(l.devices, l.n_devices);
         client_state_done(&l.state);

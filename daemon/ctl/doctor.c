@@ -14,7 +14,7 @@
 #include "macro.h"
 #include "mount.h"
 #include "programs.h"
-#include "table.h"
+#include "syntax.h"
 #include "text.h"
 
 #define SERVICE "wslbared.service"
@@ -30,7 +30,7 @@ enum {
         _COLUMN_MAX,
 };
 
-static const TableColumn columns[_COLUMN_MAX] = {
+static const TableColumn columns[_COLUMN_MAX + 1] = {
         [SIGN] = { "", NULL, TABLE_TEXT, TABLE_SHOWN },
         [SUBJECT] = { "SUBJECT", "what was looked at", TABLE_TEXT, TABLE_SHOWN },
         [RESULT] = { "RESULT", "good, odd (worth a look) or bad (to be mended)", TABLE_TEXT },
@@ -287,59 +287,41 @@ static unsigned print_cures(const Doctor *d, bool quiet)
         return n_bad;
 }
 
-static int doctor(const TableOptions *options)
+static int doctor(Doctor *d)
 {
         _cleanup_(table_freep) Table *table = NULL;
-        Doctor d = { .table = *options };
         unsigned n_bad = 0;
-        int r = table_new("findings", columns, ELEMENTSOF(columns), options, &table);
+        int r = table_new("findings", columns, &d->table, &table);
 
         if (r == -EINVAL)
                 return CTL_USAGE;
         if (r >= 0)
-                r = examine(&d);
+                r = examine(d);
         if (r >= 0)
-                r = print(&d, table);
+                r = print(d, table);
         if (r >= 0)
-                n_bad = print_cures(&d, options->json || options->no_legend);
-        client_close(&d.client);
-        client_state_done(&d.state);
-        findings_done(&d.findings);
-        config_free(d.config);
+                n_bad = print_cures(d, d->table.json || d->table.no_legend);
+        client_close(&d->client);
+        client_state_done(&d->state);
+        findings_done(&d->findings);
+        config_free(d->config);
         if (r < 0)
                 fprintf(stderr, "wslbarectl: cannot examine: %s\n", strerror(-r));
         return r < 0 || n_bad > 0 ? CTL_FAILED : CTL_OK;
 }
 
-static int print_help(void)
-{
-        puts("wslbarectl doctor [OPTIONS…]\n\n"
-             "Examines the system that volumes are to be mounted on, and says what mends what it\n"
-             "finds. Changes nothing. Ends with 1 when something must be mended.\n\n"
-             "  -h --help         Show this help\n" TABLE_HELP);
-        table_print_columns(columns, ELEMENTSOF(columns));
-        return CTL_OK;
-}
-
 int ctl_doctor(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                TABLE_LONG_OPTIONS,
-                { 0 },
+        static const Syntax syntax = {
+                .verb = "doctor",
+                .help = "Examines the system that volumes are to be mounted on, and says what "
+                        "mends what it\n"
+                        "finds. Changes nothing. Ends with 1 when something must be mended.",
+                .columns = columns,
+                .table = offsetof(Doctor, table),
         };
-        TableOptions table = { 0 };
-        int c;
+        Doctor d = { 0 };
+        int status;
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "h" TABLE_GETOPT, options, NULL)) >= 0)
-                if (c == 'h')
-                        return print_help();
-                else if (!table_take_option(&table, c, optarg))
-                        return CTL_USAGE;
-        if (optind < argc) {
-                fputs("wslbarectl: doctor takes no arguments; see --help\n", stderr);
-                return CTL_USAGE;
-        }
-        return doctor(&table);
+        return syntax_parse(&syntax, argc, argv, &d, &status) > 0 ? doctor(&d) : status;
 }

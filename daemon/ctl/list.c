@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <stdio.h>
+#include <errno.h>
 
 #include "ctl.h"
 #include "macro.h"
+#include "syntax.h"
 #include "volumes.h"
 
-static int print_help(void)
-{
-        puts("wslbarectl list [OPTIONS…] [NAME…]\n\n"
-             "Lists the volumes, or all that are configured: the same for ever, for programs.\n\n"
-             "  -h --help         Show this help\n" TABLE_HELP);
-        volumes_print_columns();
-        return CTL_OK;
-}
+typedef struct List {
+        TableOptions table;
+} List;
 
 static int list(char *const *names, int n, const TableOptions *options)
 {
@@ -36,21 +32,17 @@ static int list(char *const *names, int n, const TableOptions *options)
 
 int ctl_list(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                TABLE_LONG_OPTIONS,
-                { 0 },
+        static const Syntax syntax = {
+                .verb = "list",
+                .words = "[NAME…]",
+                .are_names = true,
+                .help = "Lists the volumes, or all that are configured: the same for ever, for "
+                        "programs.",
+                .columns = volumes_columns,
+                .table = offsetof(List, table),
         };
-        TableOptions table = { .no_signs = true };
-        int c;
+        List l = { .table.no_signs = true };
+        int status, first = syntax_parse(&syntax, argc, argv, &l, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "h" TABLE_GETOPT, options, NULL)) >= 0)
-                if (c == 'h')
-                        return print_help();
-                else if (!table_take_option(&table, c, optarg))
-                        return CTL_USAGE;
-        if (!client_check_names(argv + optind, argc - optind))
-                return CTL_USAGE;
-        return list(argv + optind, argc - optind, &table);
+        return first > 0 ? list(argv + first, argc - first, &l.table) : status;
 }

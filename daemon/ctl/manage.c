@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "agent.h"
@@ -9,17 +7,23 @@
 #include "ctl.h"
 #include "macro.h"
 #include "problems.h"
+#include "syntax.h"
 
 typedef struct Management {
-        const char *verb, *method, *help;
+        Syntax syntax;
+        const char *method;
 } Management;
 
 static const Management managements[] = {
-        { "reload", "Reload",
-          "Loads the configuration again, and says what is wrong with it. It is loaded anyway\n"
-          "when a file was changed; this waits for it." },
-        { "rescan", "Rescan",
-          "Looks at all devices again, and gives volumes that failed their attempts back." },
+        { { .verb = "reload",
+            .help = "Loads the configuration again, and says what is wrong with it. It is loaded "
+                    "anyway\n"
+                    "when a file was changed; this waits for it." },
+          "Reload" },
+        { { .verb = "rescan",
+            .help = "Looks at all devices again, and gives volumes that failed their attempts "
+                    "back." },
+          "Rescan" },
 };
 
 static int manage(const Management *m)
@@ -31,9 +35,9 @@ static int manage(const Management *m)
         if (client_open(&client) < 0)
                 return CTL_FAILED;
         agent = agent_start(&client);
-        r = client_call_manager(&client, m->verb, m->method);
+        r = client_call_manager(&client, m->syntax.verb, m->method);
         status = ctl_status_of(r);
-        if (r >= 0 && streq(m->verb, "reload"))
+        if (r >= 0 && streq(m->syntax.verb, "reload"))
                 status = problems_tell(&client, 0);
         client_close(&client);
         agent_stop(agent);
@@ -42,27 +46,10 @@ static int manage(const Management *m)
 
 int ctl_manage(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { 0 },
-        };
         const Management *m = managements;
+        int status;
 
-        while (!streq(m->verb, argv[0]))
+        while (!streq(m->syntax.verb, argv[0]))
                 m++;
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        switch (getopt_long(argc, argv, "h", options, NULL)) {
-        case -1:
-                break;
-        case 'h':
-                printf("wslbarectl %s\n\n%s\n\n  -h --help  Show this help\n", m->verb, m->help);
-                return CTL_OK;
-        default:
-                return CTL_USAGE;
-        }
-        if (optind < argc) {
-                fprintf(stderr, "wslbarectl: %s takes no arguments\n", m->verb);
-                return CTL_USAGE;
-        }
-        return manage(m);
+        return syntax_parse(&m->syntax, argc, argv, NULL, &status) > 0 ? manage(m) : status;
 }

@@ -10,6 +10,7 @@
 #include "macro.h"
 #include "parse.h"
 #include "problems.h"
+#include "syntax.h"
 #include "volumes.h"
 
 #define LINES_MAX 1000U
@@ -144,53 +145,41 @@ static int run(Status *s)
         return status;
 }
 
-static int print_help(void)
+static bool take_lines(const char *argument, void *target)
 {
-        puts("wslbarectl [status] [OPTIONS…] [NAME…]\n\n"
-             "Shows the volumes that are configured, or all about some of them.\n\n"
-             "  -h --help         Show this help\n"
-             "  -w --watch        Show it again whenever something changes\n"
-             "  -n --lines=N      Lines of the journal behind a volume that is named "
-             "(10)\n" TABLE_HELP "\n"
-             "Ends with 4 when a volume that is named needs somebody's help, 5 when there is no "
-             "such volume.");
-        volumes_print_columns();
-        return CTL_OK;
-}
-
-static bool take_option(Status *s, int c)
-{
-        if (c == 'w') {
-                s->watch = true;
+        if (parse_unsigned(argument, 0, LINES_MAX, target) >= 0)
                 return true;
-        }
-        if (c != 'n')
-                return table_take_option(&s->table, c, optarg);
-        if (parse_unsigned(optarg, 0, LINES_MAX, &s->n_lines) >= 0)
-                return true;
-        fprintf(stderr, "wslbarectl: --lines=%s is not a number from 0 to %u\n", optarg, LINES_MAX);
+        fprintf(stderr, "wslbarectl: --lines=%s is not a number from 0 to %u\n", argument,
+                LINES_MAX);
         return false;
 }
 
 int ctl_status(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "lines", required_argument, NULL, 'n' },
-                { "watch", no_argument, NULL, 'w' },
-                TABLE_LONG_OPTIONS,
+        static const SyntaxOption options[] = {
+                { "watch", 'w', NULL, syntax_take_true, offsetof(Status, watch),
+                  "Show it again whenever something changes" },
+                { "lines", 'n', "N", take_lines, offsetof(Status, n_lines),
+                  "Lines of the journal behind a volume that is named (10)" },
                 { 0 },
         };
+        static const Syntax syntax = {
+                .verb = "[status]",
+                .words = "[NAME…]",
+                .are_names = true,
+                .help = "Shows the volumes that are configured, or all about some of them.",
+                .end = "Ends with 4 when a volume that is named needs somebody's help, 5 when "
+                       "there is no such volume.",
+                .options = options,
+                .columns = volumes_columns,
+                .table = offsetof(Status, table),
+        };
         Status s = { .n_lines = 10 };
-        int c;
+        int status, first = syntax_parse(&syntax, argc, argv, &s, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        while ((c = getopt_long(argc, argv, "hn:w" TABLE_GETOPT, options, NULL)) >= 0)
-                if (c == 'h')
-                        return print_help();
-                else if (!take_option(&s, c))
-                        return CTL_USAGE;
-        s.names = argv + optind;
-        s.n_names = argc - optind;
-        return client_check_names(s.names, s.n_names) ? run(&s) : CTL_USAGE;
+        if (first <= 0)
+                return status;
+        s.names = argv + first;
+        s.n_names = argc - first;
+        return run(&s);
 }

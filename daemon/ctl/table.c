@@ -20,29 +20,12 @@ struct Table {
         bool json;
 };
 
-bool table_take_option(TableOptions *o, int c, const char *argument)
-{
-        switch (c) {
-        case 'J':
-                o->json = true;
-                return true;
-        case 0x101:
-                o->no_legend = true;
-                return true;
-        case 'o':
-                o->output = argument;
-                return true;
-        default:
-                return false;
-        }
-}
-
-void table_print_columns(const TableColumn *columns, size_t n)
+void table_print_columns(const TableColumn *columns)
 {
         puts("\nColumns:");
-        for (size_t i = 0; i < n; i++)
-                if (*columns[i].name)
-                        printf("  %-15s %s\n", columns[i].name, columns[i].help);
+        for (const TableColumn *c = columns; c->name; c++)
+                if (*c->name)
+                        printf("  %-15s %s\n", c->name, c->help);
 }
 
 static int flags_of(TableKind kind)
@@ -138,7 +121,7 @@ static int add_columns(Table *t, const TableOptions *options)
         return r;
 }
 
-int table_new(const char *name, const TableColumn *columns, size_t n, const TableOptions *options,
+int table_new(const char *name, const TableColumn *columns, const TableOptions *options,
               Table **ret)
 {
         _cleanup_(table_freep) Table *t = calloc(1, sizeof(*t));
@@ -146,13 +129,14 @@ int table_new(const char *name, const TableColumn *columns, size_t n, const Tabl
 
         if (!t)
                 return -ENOMEM;
+        t->columns = columns;
+        while (columns[t->n_columns].name)
+                t->n_columns++;
         t->table = scols_new_table();
-        t->shown = calloc(n, sizeof(struct libscols_column *));
-        t->dropped = calloc(n, sizeof(bool));
+        t->shown = calloc(t->n_columns, sizeof(struct libscols_column *));
+        t->dropped = calloc(t->n_columns, sizeof(bool));
         if (!t->table || !t->shown || !t->dropped)
                 return -ENOMEM;
-        t->columns = columns;
-        t->n_columns = n;
         t->json = options->json;
         r = scols_table_set_name(t->table, name);
         if (r >= 0)

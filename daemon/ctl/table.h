@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,6 +24,7 @@ typedef enum TableShown {
         TABLE_SHOWN_IF_ANY, /* line has something there */
 } TableShown;
 
+/* One of a list that a row of NULLs ends. */
 typedef struct TableColumn {
         const char *name; /* upper case; in lower case, JSON has it, and -o takes either. "": a sign
                              before the line, which neither does */
@@ -41,28 +41,14 @@ typedef struct TableOptions {
         const char *output; /* list of columns, or +LIST beside those that are shown anyway */
 } TableOptions;
 
-#define TABLE_GETOPT "Jo:"
-#define TABLE_LONG_OPTIONS                                                             \
-        { "json", no_argument, NULL, 'J' }, { "no-legend", no_argument, NULL, 0x101 }, \
-        {                                                                              \
-                "output", required_argument, NULL, 'o'                                 \
-        }
-#define TABLE_HELP                                           \
-        "  -J --json         Print JSON, with all columns\n" \
-        "     --no-legend    Leave out the heading\n"        \
-        "  -o --output=LIST  Columns to print; +LIST adds to the usual ones\n"
-
-/* Takes C, what getopt_long() gave, where it is one of these. */
-bool table_take_option(TableOptions *o, int c, const char *argument);
-
 /* Prints the names and the help of COLUMNS, for --help. */
-void table_print_columns(const TableColumn *columns, size_t n);
+void table_print_columns(const TableColumn *columns);
 
 typedef struct Table Table;
 
 /* NAME: of the list in JSON. COLUMNS must live as long. -EINVAL: there is no such column, which was
  * said; -ENOMEM. */
-int table_new(const char *name, const TableColumn *columns, size_t n, const TableOptions *options,
+int table_new(const char *name, const TableColumn *columns, const TableOptions *options,
               Table **ret);
 Table *table_free(Table *t);
 static inline void table_freep(Table **t)

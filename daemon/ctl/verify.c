@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "config.h"
 #include "ctl.h"
 #include "lint.h"
 #include "macro.h"
+#include "syntax.h"
 
 typedef struct File {
         const char *path;
@@ -139,36 +139,23 @@ static int print(const ConfigProblems *problems)
         return config_problems_first_error(problems, 0) ? CTL_FAILED : CTL_OK;
 }
 
-static int print_help(void)
-{
-        puts("wslbarectl verify [FILE…]\n\n"
-             "Says what is wrong with the configuration, or with files that are named, and what "
-             "is\n"
-             "allowed there and would hurt. It does not need wslbared. As root it asks the kernel\n"
-             "about mount options.\n\n"
-             "  -h --help  Show this help\n\n"
-             "Ends with 0 when there are no errors, 1 when there are.");
-        return CTL_OK;
-}
-
 int ctl_verify(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { 0 },
+        static const Syntax syntax = {
+                .verb = "verify",
+                .words = "[FILE…]",
+                .help = "Says what is wrong with the configuration, or with files that are named, "
+                        "and what is\n"
+                        "allowed there and would hurt. It does not need wslbared. As root it asks "
+                        "the kernel\n"
+                        "about mount options.",
+                .end = "Ends with 0 when there are no errors, 1 when there are.",
         };
         _cleanup_(verify_done) Verify v = { 0 };
-        int r;
+        int r, status, first = syntax_parse(&syntax, argc, argv, NULL, &status);
 
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        switch (getopt_long(argc, argv, "h", options, NULL)) {
-        case -1:
-                break;
-        case 'h':
-                return print_help();
-        default:
-                return CTL_USAGE;
-        }
-        r = look(&v, argv + optind, (size_t)(argc - optind));
+        if (first <= 0)
+                return status;
+        r = look(&v, argv + first, (size_t)(argc - first));
         return r < 0 ? ctl_status_of(r) : print(&v.problems);
 }

@@ -45,7 +45,7 @@ enum {
         _COLUMN_MAX,
 };
 
-static const TableColumn columns[_COLUMN_MAX] = {
+const TableColumn volumes_columns[_COLUMN_MAX + 1] = {
         [SIGN] = { "", NULL, TABLE_TEXT, TABLE_SHOWN },
         [NAME] = { "NAME", "of the volume", TABLE_TEXT, TABLE_SHOWN },
         [STATE] = { "STATE", "see wslbared(8)", TABLE_TEXT, TABLE_SHOWN },
@@ -74,11 +74,6 @@ static const TableColumn columns[_COLUMN_MAX] = {
         [LATENCY] = { "LATENCY", "microseconds from the event to the mount", TABLE_NUMBER },
         [FILE_] = { "FILE", "its configuration", TABLE_TEXT },
 };
-
-void volumes_print_columns(void)
-{
-        table_print_columns(columns, ELEMENTSOF(columns));
-}
 
 /* What this process sees of a volume may be something else: a shell of another session, or a
  * sandboxed one, has mounts of its own. */
@@ -227,7 +222,7 @@ int volumes_print(const ClientVolume *const *volumes, size_t n, const TableOptio
 {
         _cleanup_(table_freep) Table *t = NULL;
         _cleanup_free_ Space *spaces = NULL;
-        int r = table_new("volumes", columns, ELEMENTSOF(columns), options, &t);
+        int r = table_new("volumes", volumes_columns, options, &t);
 
         if (r < 0)
                 return r;

@@ -7,7 +7,7 @@
 
 /* The table of volumes. */
 
-void volumes_print_columns(void);
+extern const TableColumn volumes_columns[];
 
 /* One line each. 0; -EINVAL, which was said; -ENOMEM. */
 int volumes_print(const ClientVolume *const *volumes, size_t n, const TableOptions *options);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "client.h"
 #include "ctl.h"
 #include "macro.h"
 #include "parse.h"
+#include "syntax.h"
 #include "term.h"
 #include "text.h"
 
@@ -134,76 +134,48 @@ static int wait_for_all(Wait *w)
         return ctl_status_of(r);
 }
 
-/* 0, or the exit status. */
-static int parse_timeout(Wait *w, const char *s)
+static bool take_timeout(const char *argument, void *target)
 {
         uint64_t timeout;
 
-        if (parse_timespan(s, &timeout) < 0) {
+        if (parse_timespan(argument, &timeout) < 0) {
                 fprintf(stderr,
                         "wslbarectl: --timeout=%s is not a time span; 30, 2min or infinity would "
                         "be\n",
-                        s);
-                return CTL_USAGE;
+                        argument);
+                return false;
         }
-        w->until_usec = timeout == USEC_INFINITY ? timeout : client_now() + timeout;
-        return 0;
-}
-
-static const char help[] = "wslbarectl wait [OPTIONS…] [NAME…]\n\n"
-                           "Waits until the volumes, or all that are configured, are mounted.\n\n"
-                           "  -h --help          Show this help\n"
-                           "     --timeout=TIME  Give up after TIME: 30, 2min, … (infinity)\n"
-                           "     --any           One of them is enough\n"
-                           "  -q --quiet         Do not say what is waited for\n\n"
-                           "Ends with 0 when they are mounted, 3 when the time is up, 4 when one "
-                           "of them failed for good,\n"
-                           "5 when there is no such volume.\n";
-
-/* 1 go on; 0, or -1 with the exit status in *RET. */
-static int parse_arguments(Wait *w, int argc, char *argv[], int *ret)
-{
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "timeout", required_argument, NULL, 't' },
-                { "any", no_argument, NULL, 'a' },
-                { "quiet", no_argument, NULL, 'q' },
-                { 0 },
-        };
-        int c;
-
-        optind = 0; /* the verb's own arguments: getopt begins anew */
-        *ret = CTL_USAGE;
-        while ((c = getopt_long(argc, argv, "hq", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        *ret = fputs(help, stdout) < 0 ? CTL_FAILED : CTL_OK;
-                        return 0;
-                case 't':
-                        if (parse_timeout(w, optarg) != 0)
-                                return -1;
-                        break;
-                case 'a':
-                        w->any = true;
-                        break;
-                case 'q':
-                        w->quiet = true;
-                        break;
-                default:
-                        return -1;
-                }
-        w->names = argv + optind;
-        w->n_names = argc - optind;
-        return client_check_names(w->names, w->n_names) ? 1 : -1;
+        *(uint64_t *)target = timeout == USEC_INFINITY ? timeout : client_now() + timeout;
+        return true;
 }
 
 int ctl_wait(int argc, char *argv[])
 {
+        static const SyntaxOption options[] = {
+                { "timeout", 0, "TIME", take_timeout, offsetof(Wait, until_usec),
+                  "Give up after TIME: 30, 2min, … (infinity)" },
+                { "any", 0, NULL, syntax_take_true, offsetof(Wait, any), "One of them is enough" },
+                { "quiet", 'q', NULL, syntax_take_true, offsetof(Wait, quiet),
+                  "Do not say what is waited for" },
+                { 0 },
+        };
+        static const Syntax syntax = {
+                .verb = "wait",
+                .words = "[NAME…]",
+                .are_names = true,
+                .help = "Waits until the volumes, or all that are configured, are mounted.",
+                .end = "Ends with 0 when they are mounted, 3 when the time is up, 4 when one of "
+                       "them failed for good,\n"
+                       "5 when there is no such volume.",
+                .options = options,
+        };
         Wait w = { .until_usec = USEC_INFINITY };
-        int status;
+        int status, first = syntax_parse(&syntax, argc, argv, &w, &status);
 
-        if (parse_arguments(&w, argc, argv, &status) <= 0)
+        if (first <= 0)
                 return status;
+        w.names = argv + first;
+        w.n_names = argc - first;
         status = client_open(&w.client) < 0 ? CTL_FAILED : wait_for_all(&w);
         client_close(&w.client);
         free(w.told);

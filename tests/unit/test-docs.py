@@ -41,7 +41,7 @@ def long_options():
     found = {"version"}
     for path in (ROOT / "daemon/ctl").glob("*.[ch]"):
         text = path.read_text(encoding="utf-8")
-        found |= set(re.findall(r'\{\s*\\?\s*"([a-z-]+)", (?:no|required)_argument', text))
+        found |= set(re.findall(r"""\{\s*\\?\s*"([a-z-]+)",\s*(?:0|'\w'),""", text))
     return found
 
 
