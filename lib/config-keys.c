@@ -30,6 +30,13 @@ static int set_string(void *target, const char *value)
         return 0;
 }
 
+static char *print_string(const void *target)
+{
+        const char *s = *(char *const *)target;
+
+        return strdup(s ? s : "");
+}
+
 static int parse_uuid(const ConfigAssignment *a, void *target)
 {
         int r;
@@ -179,6 +186,13 @@ static int parse_where(const ConfigAssignment *a, void *target)
         return set_string(target, a->value);
 }
 
+static char *print_where(const void *target)
+{
+        const char *where = *(char *const *)target;
+
+        return strdup(where ? where : "none");
+}
+
 /* Options are taken apart when all keys are known. */
 static int parse_verbatim(const ConfigAssignment *a, void *target)
 {
@@ -192,6 +206,11 @@ static int parse_yes_no(const ConfigAssignment *a, void *target)
         return 0;
 }
 
+static char *print_yes_no(const void *target)
+{
+        return strdup(*(const bool *)target ? "yes" : "no");
+}
+
 /* The place of VALUE among the N of NAMES; -1: it is none of them. */
 static int find_name(const char *value, const char *const *names, size_t n)
 {
@@ -201,14 +220,15 @@ static int find_name(const char *value, const char *const *names, size_t n)
         return -1;
 }
 
+static const char *const check_names[] = {
+        [CHECK_AUTO] = "auto",
+        [CHECK_NEVER] = "never",
+        [CHECK_ALWAYS] = "always",
+};
+
 static int parse_check(const ConfigAssignment *a, void *target)
 {
-        static const char *const names[] = {
-                [CHECK_AUTO] = "auto",
-                [CHECK_NEVER] = "never",
-                [CHECK_ALWAYS] = "always",
-        };
-        int i = find_name(a->value, names, ELEMENTSOF(names));
+        int i = find_name(a->value, check_names, ELEMENTSOF(check_names));
 
         if (i < 0)
                 return refuse(a, "is neither auto, always nor never");
@@ -216,19 +236,30 @@ static int parse_check(const ConfigAssignment *a, void *target)
         return 0;
 }
 
+static char *print_check(const void *target)
+{
+        return strdup(check_names[*(const CheckWhen *)target]);
+}
+
+static const char *const check_failure_names[] = {
+        [CHECK_FAILURE_REFUSE] = "refuse",
+        [CHECK_FAILURE_READ_ONLY] = "read-only",
+        [CHECK_FAILURE_IGNORE] = "ignore",
+};
+
 static int parse_check_failure(const ConfigAssignment *a, void *target)
 {
-        static const char *const names[] = {
-                [CHECK_FAILURE_REFUSE] = "refuse",
-                [CHECK_FAILURE_READ_ONLY] = "read-only",
-                [CHECK_FAILURE_IGNORE] = "ignore",
-        };
-        int i = find_name(a->value, names, ELEMENTSOF(names));
+        int i = find_name(a->value, check_failure_names, ELEMENTSOF(check_failure_names));
 
         if (i < 0)
                 return refuse(a, "is neither refuse, read-only nor ignore");
         *(CheckFailure *)target = (CheckFailure)i;
         return 0;
+}
+
+static char *print_check_failure(const void *target)
+{
+        return strdup(check_failure_names[*(const CheckFailure *)target]);
 }
 
 static int parse_keep_mounted(const ConfigAssignment *a, void *target)
@@ -244,6 +275,32 @@ static int parse_keep_mounted(const ConfigAssignment *a, void *target)
                 return refuse(a, "is neither yes, no nor auto");
         *keep = yes ? KEEP_MOUNTED_YES : KEEP_MOUNTED_NO;
         return 0;
+}
+
+static char *print_keep_mounted(const void *target)
+{
+        static const char *const names[] = {
+                [KEEP_MOUNTED_AUTO] = "auto",
+                [KEEP_MOUNTED_NO] = "no",
+                [KEEP_MOUNTED_YES] = "yes",
+        };
+
+        return strdup(names[*(const KeepMounted *)target]);
+}
+
+static char *print_number(const void *target)
+{
+        return text_format("%u", *(const unsigned *)target);
+}
+
+static char *print_span(const void *target)
+{
+        return timespan_to_string(*(const uint64_t *)target);
+}
+
+static char *print_mode(const void *target)
+{
+        return text_format("%04o", (unsigned)*(const mode_t *)target);
 }
 
 /* RANGE says MIN to MAX in words. */
@@ -297,46 +354,52 @@ static int parse_directory_mode(const ConfigAssignment *a, void *target)
 
 #define TARGET(member) offsetof(VolumeConfig, member)
 static const ConfigKey keys[] = {
-        { "Match", "UUID", parse_uuid, TARGET(match.uuid), "UUID of the filesystem" },
-        { "Match", "Label", parse_displayed, TARGET(match.label), "label of the filesystem" },
-        { "Match", "PartUUID", parse_uuid, TARGET(match.part_uuid), "UUID of the partition" },
-        { "Match", "PartLabel", parse_displayed, TARGET(match.part_label),
+        { "Match", "UUID", parse_uuid, print_string, TARGET(match.uuid), "UUID of the filesystem" },
+        { "Match", "Label", parse_displayed, print_string, TARGET(match.label),
+          "label of the filesystem" },
+        { "Match", "PartUUID", parse_uuid, print_string, TARGET(match.part_uuid),
+          "UUID of the partition" },
+        { "Match", "PartLabel", parse_displayed, print_string, TARGET(match.part_label),
           "label of the partition" },
-        { "Match", "DiskGUID", parse_uuid, TARGET(match.disk_guid), "UUID of the partition table" },
-        { "Match", "Serial", parse_displayed, TARGET(match.serial),
+        { "Match", "DiskGUID", parse_uuid, print_string, TARGET(match.disk_guid),
+          "UUID of the partition table" },
+        { "Match", "Serial", parse_displayed, print_string, TARGET(match.serial),
           "serial number of the disk, udev's short one" },
-        { "Match", "WWN", parse_displayed, TARGET(match.wwn), "World Wide Name of the disk" },
-        { "Match", "ById", parse_by_id, TARGET(match.by_id),
+        { "Match", "WWN", parse_displayed, print_string, TARGET(match.wwn),
+          "World Wide Name of the disk" },
+        { "Match", "ById", parse_by_id, print_string, TARGET(match.by_id),
           "glob on a name below /dev/disk/by-id" },
-        { "Match", "Type", parse_type, TARGET(match.type),
+        { "Match", "Type", parse_type, print_string, TARGET(match.type),
           "filesystem expected; another one is not mounted" },
-        { "Mount", "Where", parse_where, TARGET(where), "mount point, or none; required" },
-        { "Mount", "Type", parse_type, TARGET(type),
+        { "Mount", "Where", parse_where, print_where, TARGET(where),
+          "mount point, or none; required" },
+        { "Mount", "Type", parse_type, print_string, TARGET(type),
           "filesystem driver to mount with; by default what was probed" },
-        { "Mount", "Options", parse_verbatim, TARGET(options_text),
+        { "Mount", "Options", parse_verbatim, print_string, TARGET(options_text),
           "mount options, as in fstab's fourth column" },
-        { "Mount", "ReadOnly", parse_yes_no, TARGET(read_only), "mount read-only; by default no" },
-        { "Mount", "Auto", parse_yes_no, TARGET(automatic),
+        { "Mount", "ReadOnly", parse_yes_no, print_yes_no, TARGET(read_only),
+          "mount read-only; by default no" },
+        { "Mount", "Auto", parse_yes_no, print_yes_no, TARGET(automatic),
           "mount when the device appears; by default yes" },
-        { "Mount", "Check", parse_check, TARGET(check),
+        { "Mount", "Check", parse_check, print_check, TARGET(check),
           "check the filesystem before it is mounted: always, never, or auto, where it needs it; "
           "by "
           "default auto" },
-        { "Mount", "CheckFailure", parse_check_failure, TARGET(check_failure),
+        { "Mount", "CheckFailure", parse_check_failure, print_check_failure, TARGET(check_failure),
           "what errors that a check leaves lead to: refuse, read-only or ignore; by default "
           "refuse" },
-        { "Mount", "KeepMounted", parse_keep_mounted, TARGET(keep_mounted),
+        { "Mount", "KeepMounted", parse_keep_mounted, print_keep_mounted, TARGET(keep_mounted),
           "mount again what somebody else unmounted: yes, no, or auto, only below WSL's shared "
           "directory; by default auto" },
-        { "Mount", "Members", parse_members, TARGET(members),
+        { "Mount", "Members", parse_members, print_number, TARGET(members),
           "devices that a btrfs on several needs before it is mounted; by default 1" },
-        { "Mount", "MountTimeoutSec", parse_mount_timeout, TARGET(mount_timeout_usec),
+        { "Mount", "MountTimeoutSec", parse_mount_timeout, print_span, TARGET(mount_timeout_usec),
           "time limit for the check and for the mount, each; by default 90" },
-        { "Mount", "RetryLimit", parse_retry_limit, TARGET(retry_limit),
+        { "Mount", "RetryLimit", parse_retry_limit, print_number, TARGET(retry_limit),
           "attempts after a failure; by default 5" },
-        { "Mount", "RetrySec", parse_retry_pause, TARGET(retry_usec),
+        { "Mount", "RetrySec", parse_retry_pause, print_span, TARGET(retry_usec),
           "pause before the first of them, doubling up to a minute; by default 1" },
-        { "Mount", "DirectoryMode", parse_directory_mode, TARGET(directory_mode),
+        { "Mount", "DirectoryMode", parse_directory_mode, print_mode, TARGET(directory_mode),
           "mode of a mount point that has to be made; by default 0755" },
         {},
 };

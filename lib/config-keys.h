@@ -13,6 +13,9 @@ typedef struct ConfigKey {
         /* Sets *target, or adds what is wrong with the value (never empty) to the problems, after
          * which *target may be either value. 0 or -ENOMEM. */
         int (*parse)(const ConfigAssignment *a, void *target);
+        /* *TARGET as a file may have it, always in the same form; "": it has no value. NULL when
+         * out of memory. */
+        char *(*print)(const void *target);
         size_t offset;    /* of the target in VolumeConfig */
         const char *help; /* one line */
 } ConfigKey;

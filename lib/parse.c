@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <inttypes.h>
 #include <limits.h>
 #include <strings.h>
 
@@ -186,6 +187,30 @@ int parse_timespan(const char *s, uint64_t *ret_usec)
         }
         *ret_usec = sum;
         return 0;
+}
+
+char *timespan_to_string(uint64_t usec)
+{
+        static const struct {
+                const char *name;
+                uint64_t usec;
+        } units[] = {
+                { "d", 86400 * USEC_PER_SEC }, { "h", 3600 * USEC_PER_SEC },
+                { "min", 60 * USEC_PER_SEC },  { "s", USEC_PER_SEC },
+                { "ms", USEC_PER_MSEC },       { "us", 1 },
+        };
+        _cleanup_(strv_freep) char **parts = NULL;
+
+        if (usec == USEC_INFINITY)
+                return strdup("infinity");
+        if (usec == 0)
+                return strdup("0");
+        for (size_t i = 0; i < ELEMENTSOF(units); usec %= units[i++].usec)
+                if (usec >= units[i].usec &&
+                    strv_take(&parts, text_format("%" PRIu64 "%s", usec / units[i].usec,
+                                                  units[i].name)) < 0)
+                        return NULL;
+        return strv_join(parts, " ");
 }
 
 int parse_mode(const char *s, mode_t *ret)

@@ -17,6 +17,8 @@ int parse_unsigned(const char *s, unsigned min, unsigned max, unsigned *ret);
 /* systemd.time(7) time spans: "90", "1.5s", "2min 30s", "100ms", "infinity"; a bare number is
  * seconds. */
 int parse_timespan(const char *s, uint64_t *ret_usec);
+/* The other way, without loss: "1min 30s", "0". NULL when out of memory. */
+char *timespan_to_string(uint64_t usec);
 
 /* Bytes, or with K, M, G or T powers of 1024 of them: "512", "256M". */
 int parse_size(const char *s, uint64_t *ret);

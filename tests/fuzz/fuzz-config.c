@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <stdio.h>
+
 #include "config-keys.h"
 #include "fuzz.h"
 #include "macro.h"
@@ -81,6 +83,39 @@ static void check_config(const VolumeConfig *c)
                 }
 }
 
+static size_t print(const VolumeConfig *c, char **ret)
+{
+        const char *section = "";
+        size_t size;
+        FILE *f = open_memstream(ret, &size);
+
+        CHECK(f);
+        for (const ConfigKey *k = config_keys(); k->key; k++) {
+                _cleanup_free_ char *value = k->print((const char *)c + k->offset);
+
+                CHECK(value);
+                if (!streq(section, k->section))
+                        fprintf(f, "[%s]\n", k->section);
+                fprintf(f, "%s=%s\n", k->key, value);
+                section = k->section;
+        }
+        CHECK(fclose(f) == 0);
+        return size;
+}
+
+/* All of it as one file means the same. */
+static void check_printed(const VolumeConfig *c)
+{
+        _cleanup_(outcome_done) Outcome o = { 0 };
+        _cleanup_free_ char *text = NULL, *again = NULL;
+        size_t size = print(c, &text);
+
+        parse(text, size, &o);
+        CHECK(o.r == 0);
+        CHECK(print(o.config, &again) == size);
+        CHECK(streq(text, again));
+}
+
 /* As an editor of Windows saves it. */
 static char *with_carriage_returns(const char *text, size_t size, size_t *ret_size)
 {
@@ -127,8 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(o.r == 0 || o.r == -EINVAL);
         CHECK(o.r == 0 || !o.config);
         check_problems(&o, count_lines(text, size));
-        if (o.r == 0)
+        if (o.r == 0) {
                 check_config(o.config);
+                check_printed(o.config);
+        }
 
         /* A mark that is there already would be a second one; UTF-16 is only known by its own. */
         if (size > 0 && data[0] >= 0xef)

@@ -134,6 +134,34 @@ static void test_timespan(void)
         }
 }
 
+static void test_timespan_to_string(void)
+{
+        static const struct {
+                uint64_t usec;
+                const char *text;
+        } rows[] = {
+                { 0, "0" },
+                { 1, "1us" },
+                { 100 * USEC_PER_MSEC, "100ms" },
+                { 90 * USEC_PER_SEC, "1min 30s" },
+                { 86400 * USEC_PER_SEC, "1d" },
+                { 93784005006, "1d 2h 3min 4s 5ms 6us" },
+                { USEC_INFINITY - 1, "213503982d 8h 1min 49s 551ms 614us" },
+                { USEC_INFINITY, "infinity" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *text = timespan_to_string(rows[i].usec);
+                uint64_t usec;
+
+                test_row(rows[i].text);
+                ASSERT_STR(text, rows[i].text);
+                ASSERT_OK(parse_timespan(text, &usec));
+                ASSERT_EQ(usec, rows[i].usec);
+        }
+        test_row(NULL);
+}
+
 static void test_size(void)
 {
         static const struct {
@@ -299,5 +327,6 @@ static void test_path_is_below(void)
         }
 }
 
-TEST_MAIN(TEST(boolean), TEST(unsigned), TEST(timespan), TEST(size), TEST(mode), TEST(identifier),
-          TEST(path_is_normalized), TEST(path_of_a_unit), TEST(path_is_below))
+TEST_MAIN(TEST(boolean), TEST(unsigned), TEST(timespan), TEST(timespan_to_string), TEST(size),
+          TEST(mode), TEST(identifier), TEST(path_is_normalized), TEST(path_of_a_unit),
+          TEST(path_is_below))

@@ -466,5 +466,66 @@ static void test_keys(void)
         ASSERT(n > 18);
 }
 
+/* C as a file that says all of it. */
+static char *print(const VolumeConfig *c)
+{
+        char *text = strdup("");
+        const char *section = "";
+
+        for (const ConfigKey *k = config_keys(); k->key; k++) {
+                _cleanup_free_ char *value = k->print((const char *)c + k->offset);
+                char *longer =
+                        streq(section, k->section)
+                                ? text_format("%s%s=%s\n", text, k->key, value)
+                                : text_format("%s[%s]\n%s=%s\n", text, k->section, k->key, value);
+
+                section = k->section;
+                free(text);
+                text = longer;
+        }
+        return text;
+}
+
+static void test_print(void)
+{
+        static const struct {
+                const char *text, *printed;
+        } rows[] = {
+                { GOOD, "UUID=1234-abcd\nLabel=\n" },
+                { GOOD, "Where=/mnt/data\nType=\nOptions=\nReadOnly=no\nAuto=yes\nCheck=auto\n"
+                        "CheckFailure=refuse\nKeepMounted=auto\nMembers=1\n"
+                        "MountTimeoutSec=1min 30s\nRetryLimit=5\nRetrySec=1s\n"
+                        "DirectoryMode=0755\n" },
+                { MATCH "Label=a  b\n[Mount]\nWhere=none\n", "Label=a  b\n" },
+                { MATCH "[Mount]\nWhere=none\n", "Where=none\n" },
+                { GOOD "Options=noatime,commit=30\n", "Options=noatime,commit=30\n" },
+                { GOOD "Options=ro\n", "ReadOnly=yes\n" },
+                { GOOD "ReadOnly=on\n", "ReadOnly=yes\n" },
+                { GOOD "Auto=0\n", "Auto=no\n" },
+                { GOOD "Check=always\nCheckFailure=read-only\n",
+                  "Check=always\nCheckFailure=read-only\n" },
+                { GOOD "Check=never\nCheckFailure=ignore\n", "Check=never\nCheckFailure=ignore\n" },
+                { GOOD "KeepMounted=true\n", "KeepMounted=yes\n" },
+                { GOOD "KeepMounted=off\nMembers=2\n", "KeepMounted=no\nMembers=2\n" },
+                { GOOD "MountTimeoutSec=90min\nRetrySec=1.5\n", "MountTimeoutSec=1h 30min\n" },
+                { GOOD "RetryLimit=0\nRetrySec=1.5\n", "RetryLimit=0\nRetrySec=1s 500ms\n" },
+                { GOOD "DirectoryMode=7\n", "DirectoryMode=0007\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(volume_config_freep) VolumeConfig *c = NULL, *again = NULL;
+                _cleanup_free_ char *text = NULL, *same = NULL;
+
+                test_row(rows[i].text);
+                c = parse_good(rows[i].text);
+                text = print(c);
+                ASSERT_CONTAINS(text, rows[i].printed);
+                again = parse_good(text);
+                same = print(again);
+                ASSERT_STR(same, text);
+        }
+        test_row(NULL);
+}
+
 TEST_MAIN(TEST(everything), TEST(defaults), TEST(values), TEST(where), TEST(where_is_kept),
-          TEST(syntax), TEST(long_lines), TEST(long_names), TEST(keys))
+          TEST(syntax), TEST(long_lines), TEST(long_names), TEST(keys), TEST(print))
