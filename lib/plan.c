@@ -59,6 +59,24 @@ FailureStep failure_step_from_string(const char *name)
         return STEP_NONE;
 }
 
+const char *plan_action_to_string(PlanAction a)
+{
+        static const char *const names[] = {
+                [PLAN_NOTHING] = "nothing",
+                [PLAN_MOUNT] = "mount",
+                [PLAN_ADOPT] = "adopt",
+                [PLAN_UNMOUNT] = "unmount",
+                [PLAN_EJECT] = "eject",
+                [PLAN_DETACH] = "detach",
+                [PLAN_FORGET] = "forget",
+                [PLAN_VERIFY] = "verify",
+                [PLAN_START_TARGET] = "start-target",
+                [PLAN_STOP_TARGET] = "stop-target",
+        };
+
+        return names[a];
+}
+
 void plan_done(Plan *p)
 {
         free(p->message);

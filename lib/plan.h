@@ -63,6 +63,8 @@ typedef enum PlanAction {
         PLAN_STOP_TARGET,  /* it is not, or is about to be unmounted */
 } PlanAction;
 
+const char *plan_action_to_string(PlanAction a);
+
 /* What is known of a mount that was made for the volume. */
 typedef enum PlanMount {
         PLAN_MOUNT_NONE,     /* there is none */

@@ -723,7 +723,7 @@ static void test_decisions(void)
                 test_row(rows[i].row);
                 ASSERT_OK(plan_volume(&rows[i].in, &p));
                 ASSERT_STR(volume_state_to_string(p.state), volume_state_to_string(rows[i].state));
-                ASSERT_EQ(p.action, rows[i].action);
+                ASSERT_STR(plan_action_to_string(p.action), plan_action_to_string(rows[i].action));
                 ASSERT_STR(failure_step_to_string(p.step), failure_step_to_string(rows[i].step));
                 ASSERT_EQ(p.errnum != 0, p.step == STEP_RUN);
                 if (rows[i].says)
