@@ -284,13 +284,13 @@ static bool is_file_of(const char *path, const char *name)
         return startswith(filename, name) && streq(filename + strlen(name), SUFFIX);
 }
 
-bool config_has_error(const Config *c, const char *name)
+const ConfigProblem *config_find_error(const Config *c, const char *name)
 {
         for (size_t i = 0; i < c->n_problems; i++)
                 if (c->problems[i].severity == PROBLEM_ERROR &&
                     is_file_of(c->problems[i].file, name))
-                        return true;
-        return false;
+                        return &c->problems[i];
+        return NULL;
 }
 
 static bool is_directory_of(const char *dir, const char *path)
@@ -308,7 +308,7 @@ bool config_refuses(const Config *c, const VolumeConfig *v)
                 if (c->problems[i].severity == PROBLEM_ERROR &&
                     is_directory_of(c->problems[i].file, v->path))
                         return true;
-        return config_has_error(c, v->name);
+        return config_find_error(c, v->name);
 }
 
 Config *config_free(Config *c)

@@ -44,8 +44,9 @@ int config_load_volume(const ConfigSource *source, const char *name, VolumeConfi
                        char **ret_problem);
 
 const VolumeConfig *config_find(const Config *c, const char *name);
-/* Whether FILENAME-of-NAME has a problem of severity error, i.e. it is there but was not loaded. */
-bool config_has_error(const Config *c, const char *name);
+/* The first problem of severity error that NAME's file has, so that it is there but was not loaded;
+ * NULL: there is none. */
+const ConfigProblem *config_find_error(const Config *c, const char *name);
 /* Whether V, of an earlier load, is missing in C because its file has errors by now, or the
  * directory that it was in is not used. */
 bool config_refuses(const Config *c, const VolumeConfig *v);

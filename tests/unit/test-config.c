@@ -138,9 +138,9 @@ static void test_order_and_names(void)
         ASSERT_CONTAINS(c->problems[2].file, "/my disk.conf");
         ASSERT_CONTAINS(c->problems[3].file, "/x\\x0a.conf");
         ASSERT_CONTAINS(c->problems[4].file, "/\\xe4.conf");
-        ASSERT(config_has_error(c, "d"));
-        ASSERT(!config_has_error(c, "a"));
-        ASSERT(!config_has_error(c, "conf"));
+        ASSERT(config_find_error(c, "d"));
+        ASSERT(!config_find_error(c, "a"));
+        ASSERT(!config_find_error(c, "conf"));
         ASSERT(config_find(c, "a-b") == c->volumes[1]);
         ASSERT(!config_find(c, "d"));
         ASSERT(!config_find(c, ""));
@@ -220,7 +220,7 @@ static void test_precedence(void)
         ASSERT_EQ(c->n_volumes, 2);
         ASSERT_STR(c->volumes[0]->where, "/mnt/high");
         ASSERT_STR(c->volumes[1]->where, "/mnt/only");
-        ASSERT(config_has_error(c, "bad"));
+        ASSERT(config_find_error(c, "bad"));
         ASSERT_EQ(c->n_problems, 3);
         assert_volume(&d, "both", "/mnt/high");
         assert_volume(&d, "low", "/mnt/only");
@@ -283,7 +283,7 @@ static void test_no_directory(void)
         ASSERT_EQ(c->n_volumes, 0);
         ASSERT_EQ(c->n_problems, 0);
         ASSERT(!config_find(c, "a"));
-        ASSERT(!config_has_error(c, "a"));
+        ASSERT(!config_find_error(c, "a"));
         ASSERT(!config_free(NULL));
         ASSERT(!volume_config_free(NULL));
 }
@@ -608,7 +608,7 @@ static void assert_sound(const Config *c)
 
                 ASSERT(i == 0 || strcmp(c->volumes[i - 1]->name, v->name) < 0);
                 ASSERT(volume_name_is_valid(v->name));
-                ASSERT(!config_has_error(c, v->name));
+                ASSERT(!config_find_error(c, v->name));
                 ASSERT(match_is_identifying(&v->match));
                 ASSERT(!v->where || v->where[0] == '/');
                 ASSERT(v->options && v->options_text && v->fingerprint);
@@ -650,7 +650,7 @@ static void test_mutations(void)
                 if (config_find(c, "b"))
                         n_loaded++;
                 else if (size > 0) {
-                        ASSERT(config_has_error(c, "b"));
+                        ASSERT(config_find_error(c, "b"));
                         n_refused++;
                 }
         }
