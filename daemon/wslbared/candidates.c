@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "candidates.h"
+#include "fitting.h"
 #include "manager.h"
 
 static bool is_there(const Volume *v, const Device *d)
@@ -15,54 +16,20 @@ static bool fits(const Volume *v, const Seen *s)
         return seen_is_known(s) && is_there(v, d) && match_fits(&v->config->match, d);
 }
 
-static bool has_sibling(const Device *const *devices, size_t n, const Device *d)
-{
-        for (size_t i = 0; i < n; i++)
-                if (device_is_sibling(devices[i], d))
-                        return true;
-        return false;
-}
-
-/* Whether S is encrypted, and its content, unlocked, fits. */
-static bool is_unlocked(const Volume *v, const Seen *s)
-{
-        const Devices *devices = manager_devices(v->manager);
-        const Device *d = seen_known(s);
-
-        for (size_t i = 0; d->content == DEVICE_CONTENT_OTHER && i < devices_count(devices); i++) {
-                const Seen *t = devices_get(devices, i);
-
-                if (seen_known(t)->outer == d->devnum && fits(v, t))
-                        return true;
-        }
-        return false;
-}
-
 void candidates_find(const Volume *v, const Device **room, PlanInput *in)
 {
         const Devices *devices = manager_devices(v->manager);
-        size_t n = 0, n_own;
+        size_t n = 0;
 
         for (size_t i = 0; i < devices_count(devices); i++) {
                 const Seen *s = devices_get(devices, i);
 
-                if (fits(v, s) && !is_unlocked(v, s))
+                if (seen_is_known(s) && is_there(v, seen_known(s)))
                         room[n++] = seen_known(s);
-                else if (s->knowledge == SEEN_PROBING && is_there(v, s->device))
+                if (s->knowledge == SEEN_PROBING && is_there(v, s->device) && !fits(v, s))
                         in->probing |= match_device_unseen(&v->config->match, s->device);
         }
-        n_own = n;
-        for (size_t i = 0; i < devices_count(devices); i++) {
-                const Seen *s = devices_get(devices, i);
-                const Device *d = seen_known(s);
-
-                if (has_sibling(room, n_own, d) && seen_is_known(s) && is_there(v, d) &&
-                    !fits(v, s))
-                        room[n++] = d;
-        }
-        in->fitting = room;
-        in->n_fitting = n;
-        in->n_siblings = n - n_own;
+        fitting_choose(&v->config->match, room, n, in);
 }
 
 bool candidates_relate(const Volume *v, const Device *d)
