@@ -111,6 +111,8 @@ static int append_device(sd_bus_message *reply, const Volumes *volumes, const De
                 if (rows[i].value)
                         r = sd_bus_message_append(reply, "{sv}", rows[i].key, "s", rows[i].value);
         if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}", "Ready", "b", d->ready);
+        if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}", "Size", "t", d->size);
         if (r >= 0 && d->by_id)
                 r = append_strings(reply, "ById", d->by_id);

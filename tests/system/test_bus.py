@@ -123,7 +123,7 @@ def test_lists(distro, tmp):
         assert refusal(bus.volume, "nobody").name == f"{DBUS_ERROR}UnknownObject"
         (device,) = [d for d in bus.manager("ListDevices") if d["Node"] == disk.node]
         assert device == {"Node": disk.node, "UUID": uuid, "Label": "a label", "Type": "ext4", "Size": 32 << 20,
-                          "Content": "filesystem", "Volumes": ["listed"]}, device
+                          "Content": "filesystem", "Ready": True, "Volumes": ["listed"]}, device
         assert bus.properties()["NVolumes"] == 2 and bus.properties()["NMounted"] == 1
 
 
