@@ -64,14 +64,12 @@ static char *list_pending(const Doing *d, const ClientState *state)
         _cleanup_(strv_freep) char **words = NULL;
 
         for (int i = 0; i < d->n_names; i++) {
-                const char *name = d->names[i], *what = "waiting";
+                const ClientVolume *v = client_try_find(state, d->names[i]);
 
                 if (d->calls[i].is_done)
                         continue;
-                for (size_t k = 0; k < state->n_volumes; k++)
-                        if (streq(state->volumes[k].name, name))
-                                what = state->volumes[k].state;
-                if (strv_take(&words, text_format("%s (%s)", name, what)) < 0)
+                if (strv_take(&words,
+                              text_format("%s (%s)", d->names[i], v ? v->state : "waiting")) < 0)
                         return NULL;
         }
         return strv_join(words, ", ");
