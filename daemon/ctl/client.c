@@ -177,6 +177,7 @@ static int read_content(sd_bus_message *m, void *target)
 static const Property device_properties[] = {
         { "Node", "s", read_string, DEVICE(node) },
         { "UUID", "s", read_string, DEVICE(uuid) },
+        { "UUIDSub", "s", read_string, DEVICE(uuid_sub) },
         { "Label", "s", read_string, DEVICE(label) },
         { "Type", "s", read_string, DEVICE(type) },
         { "PartUUID", "s", read_string, DEVICE(part_uuid) },
@@ -186,6 +187,7 @@ static const Property device_properties[] = {
         { "WWN", "s", read_string, DEVICE(wwn) },
         { "ById", "as", read_strings, DEVICE(by_id) },
         { "Content", "s", read_content, DEVICE(content) },
+        { "Ready", "b", read_bool, DEVICE(ready) },
         { "Size", "t", read_u64, DEVICE(size) },
         { "Volumes", "as", read_strings, offsetof(ClientDevice, volumes) },
         {},
@@ -402,9 +404,10 @@ int client_get_manager(Client *c, ClientManager *ret)
 static void device_done(ClientDevice *d)
 {
         char **const strings[] = {
-                &d->device.node,      &d->device.uuid,      &d->device.label,
-                &d->device.type,      &d->device.part_uuid, &d->device.part_label,
-                &d->device.disk_guid, &d->device.serial,    &d->device.wwn,
+                &d->device.node,       &d->device.uuid,      &d->device.uuid_sub,
+                &d->device.label,      &d->device.type,      &d->device.part_uuid,
+                &d->device.part_label, &d->device.disk_guid, &d->device.serial,
+                &d->device.wwn,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)

@@ -28,6 +28,7 @@ int ctl_devices(int argc, char *argv[]);
 int ctl_doctor(int argc, char *argv[]);
 int ctl_list(int argc, char *argv[]);
 int ctl_manage(int argc, char *argv[]);
+int ctl_show(int argc, char *argv[]);
 int ctl_status(int argc, char *argv[]);
 int ctl_verify(int argc, char *argv[]);
 int ctl_wait(int argc, char *argv[]);

@@ -15,7 +15,7 @@ static void print_label(const char *label)
         printf("%10s: ", label);
 }
 
-static void print_text(const char *label, const char *value)
+void detail_print_text(const char *label, const char *value)
 {
         if (!value || !*value)
                 return;
@@ -34,7 +34,7 @@ static void print_headline(const ClientVolume *v)
                 term_line(stdout, "%s - %s", v->name, v->where);
 }
 
-static void print_state(const ClientVolume *v)
+void detail_print_state(const ClientVolume *v)
 {
         uint64_t now = client_now();
         char when[VOLUMES_TIME_MAX], span[TERM_SPAN_MAX];
@@ -78,13 +78,13 @@ static void print_cure(const ClientVolume *v)
 {
         _cleanup_free_ char *cure = health_cure(v);
 
-        print_text("Cure", cure);
+        detail_print_text("Cure", cure);
 }
 
 static void print_list(const ClientVolume *v)
 {
         for (char **c = v->candidates; strv_length(v->candidates) > 1 && *c; c++)
-                print_text(c == v->candidates ? "Candidates" : "", *c);
+                detail_print_text(c == v->candidates ? "Candidates" : "", *c);
         for (size_t i = 0; i < v->n_holders; i++) {
                 if (i == 0)
                         print_label("Holders");
@@ -104,8 +104,8 @@ static void print_device(const ClientVolume *v)
         print_label("Device");
         term_line(stdout, "%s%s%s%s%s", v->device, size > 0 ? ", " : "",
                   size > 0 ? term_size(size, shown) : "", *v->type ? ", " : "", v->type);
-        print_text("Label", v->label);
-        print_text("UUID", v->uuid);
+        detail_print_text("Label", v->label);
+        detail_print_text("UUID", v->uuid);
 }
 
 static void print_space(const Space *s)
@@ -122,19 +122,19 @@ static void print_space(const Space *s)
 void detail_print(const ClientVolume *v, const Space *space)
 {
         print_headline(v);
-        print_state(v);
+        detail_print_state(v);
         print_failure(v);
         print_cure(v);
         print_list(v);
         print_device(v);
         print_space(space);
-        print_text("Options", v->options);
-        print_text("In force", v->mounted_options);
-        print_text("File", v->config_path);
+        detail_print_text("Options", v->options);
+        detail_print_text("In force", v->mounted_options);
+        detail_print_text("File", v->config_path);
         if (v->stale)
-                print_text("Changed", "its file says something else by now");
+                detail_print_text("Changed", "its file says something else by now");
         if (!v->automatic)
-                print_text("Auto", "no: mounted only when asked for");
+                detail_print_text("Auto", "no: mounted only when asked for");
 }
 
 void detail_print_trouble(const ClientVolume *v)
@@ -145,6 +145,6 @@ void detail_print_trouble(const ClientVolume *v)
                 return;
         print_headline(v);
         print_failure(v);
-        print_text("Cure", cure);
+        detail_print_text("Cure", cure);
         print_list(v);
 }

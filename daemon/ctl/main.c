@@ -27,6 +27,8 @@ static const Verb verbs[] = {
         { "reload", "", "load the configuration again", ctl_manage },
         { "rescan", "", "look at all devices again", ctl_manage },
         { "adopt", "DEVICE", "write a configuration file for what is on a device", ctl_adopt },
+        { "show", "NAME", "show the configuration of a volume, and what would be done now",
+          ctl_show },
         { "verify", "[FILE…]", "say what is wrong with configuration files", ctl_verify },
         { "doctor", "", "examine the system, and say what must be mended", ctl_doctor },
         { "bench", "[PATH…]", "measure volumes beside the root filesystem", ctl_bench },

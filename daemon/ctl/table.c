@@ -246,3 +246,32 @@ int table_print(Table *t)
                         r = scols_column_set_flags(t->shown[i], SCOLS_FL_HIDDEN);
         return r < 0 ? r : scols_print_table(t->table);
 }
+
+/* What is between the braces of an object. */
+static void print_members(const char *object)
+{
+        const char *begin = strchr(object, '{') + 1, *end = strrchr(object, '}');
+
+        while (end > begin && isspace((unsigned char)end[-1]))
+                end--;
+        (void)fwrite(begin, 1, (size_t)(end - begin), stdout);
+}
+
+int table_print_object(Table *const *tables, size_t n)
+{
+        int r = 0;
+
+        putchar('{');
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                _cleanup_free_ char *object = NULL;
+
+                r = scols_print_table_to_string(tables[i]->table, &object);
+                if (r < 0)
+                        break;
+                if (i > 0)
+                        putchar(',');
+                print_members(object);
+        }
+        puts("\n}");
+        return r;
+}

@@ -68,3 +68,5 @@ void table_set_color(Table *t, size_t column, TermColor color);
 
 /* 0, -errno. */
 int table_print(Table *t);
+/* The N TABLES, which are in JSON, as one object. */
+int table_print_object(Table *const *tables, size_t n);

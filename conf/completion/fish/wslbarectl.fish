@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Completion of wslbarectl(1) for fish.
 
-set -l verbs status list devices mount unmount umount eject reload rescan adopt verify doctor bench wait
+set -l verbs status list devices mount unmount umount eject reload rescan adopt show verify doctor bench wait
 set -l before "not __fish_seen_subcommand_from $verbs"
 
 function __wslbarectl_volumes
@@ -25,12 +25,13 @@ complete -c wslbarectl -n $before -a eject -d 'Unmount volumes, and let go of th
 complete -c wslbarectl -n $before -a reload -d 'Load the configuration again'
 complete -c wslbarectl -n $before -a rescan -d 'Look at all devices again'
 complete -c wslbarectl -n $before -a adopt -d 'Write a configuration file for what is on a device'
+complete -c wslbarectl -n $before -a show -d 'Show the configuration of a volume, and what would be done now'
 complete -c wslbarectl -n $before -a verify -d 'Say what is wrong with configuration files'
 complete -c wslbarectl -n $before -a doctor -d 'Examine the system, and say what must be mended'
 complete -c wslbarectl -n $before -a bench -d 'Measure volumes beside the root filesystem'
 complete -c wslbarectl -n $before -a wait -d 'Wait until volumes are mounted'
 
-set -l tables '__fish_seen_subcommand_from status list devices doctor bench'
+set -l tables '__fish_seen_subcommand_from status list devices show doctor bench'
 complete -c wslbarectl -n $tables -s J -l json -d 'Print JSON'
 complete -c wslbarectl -n $tables -l no-legend -d 'Leave out the heading'
 complete -c wslbarectl -n $tables -s o -l output -x -d 'Columns to print'
@@ -48,6 +49,6 @@ complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'G
 complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -l any -d 'One of them is enough'
 complete -c wslbarectl -n '__fish_seen_subcommand_from wait' -s q -l quiet -d 'Do not say what is waited for'
 
-complete -c wslbarectl -n '__fish_seen_subcommand_from status list mount unmount umount eject wait' -a '(__wslbarectl_volumes)'
+complete -c wslbarectl -n '__fish_seen_subcommand_from status list mount unmount umount eject show wait' -a '(__wslbarectl_volumes)'
 complete -c wslbarectl -n '__fish_seen_subcommand_from devices adopt' -a '(__wslbarectl_devices)'
 complete -c wslbarectl -n '__fish_seen_subcommand_from verify bench' -F
