@@ -144,7 +144,7 @@ static const char *print_table(bool json)
         Capture c;
         int r;
 
-        ASSERT_OK(table_new("rows", columns, ELEMENTSOF(columns) - 1, &options, &t));
+        ASSERT_OK(table_new("rows", columns, &options, &t));
         ASSERT_OK(table_add(t, (const char *const[]){ HOSTILE, "a\x1b\nb\\x1b" }));
         c = capture_begin(stdout, STDOUT_FILENO);
         r = table_print(t);
