@@ -198,10 +198,13 @@ static bool is_terminated(const char value[PROBE_VALUE_MAX])
         return memchr(value, '\0', PROBE_VALUE_MAX) != NULL;
 }
 
-/* It becomes a driver's name, and that of a module. */
-static bool is_type(const char *s)
+/* It chooses what mounts: a module, or a program that runs as root. So it is one that a superblock
+ * could have as well. */
+static bool has_type(const ProbeResult *r)
 {
-        return s[strspn(s, DIGITS LETTERS "_.+-")] == '\0';
+        if (r->type[0] == '\0')
+                return r->verdict != PROBE_FOUND;
+        return blkid_known_fstype(r->type);
 }
 
 bool probe_result_is_valid(const ProbeResult *r)
@@ -210,7 +213,7 @@ bool probe_result_is_valid(const ProbeResult *r)
                fs_state_is_valid(&r->state) && is_terminated(r->usage) && is_terminated(r->type) &&
                is_terminated(r->version) && is_terminated(r->uuid) && is_terminated(r->uuid_sub) &&
                is_terminated(r->label) && is_terminated(r->part_uuid) &&
-               is_terminated(r->part_label) && is_terminated(r->table_uuid) && is_type(r->type);
+               is_terminated(r->part_label) && is_terminated(r->table_uuid) && has_type(r);
 }
 
 static int set_text(char **field, const char *value, bool lower)

@@ -49,7 +49,7 @@ typedef struct ProbeResult {
 int probe_fd(int fd, int disk_fd, unsigned part_number, ProbeResult *ret);
 
 /* Whether R, which came through a pipe from a process that read hostile data, has the form that it
- * must have. */
+ * must have, and a type that libblkid knows, one at least where something was found. */
 bool probe_result_is_valid(const ProbeResult *r);
 
 /* Replaces what D says of its content, partition and partition table by what R says. 0 or -ENOMEM.

@@ -29,7 +29,7 @@ int btrfs_scan(const char *node)
         int r;
 
         if (mount_type_known("btrfs") == 0)
-                (void)pid1_load_module("btrfs");
+                (void)pid1_load_filesystem("btrfs");
         fd = open_control();
         if (fd < 0)
                 return fd;

@@ -24,7 +24,7 @@ static int kernel_has(const char *type)
                 return r;
         /* Not by init_module ourselves: where modules come from is PID 1's to know (in WSL they are
          * on another disk). */
-        r = pid1_load_module(type);
+        r = pid1_load_filesystem(type);
         return r < 0 ? 0 : mount_type_known(type);
 }
 

@@ -13,7 +13,7 @@ typedef struct Driver {
         char *helper; /* path; NULL: the kernel itself */
 } Driver;
 
-/* Finds the driver for TYPE, loading the kernel's module (modprobe@TYPE.service) when it is not
- * there yet. On failure the report says NotSupported and what to install. */
+/* Finds the driver for TYPE, loading the kernel's module for it when it is not there yet. On
+ * failure the report says NotSupported and what to install. */
 int driver_find(const char *type, Driver *ret, Report *report);
 void driver_done(Driver *d);

@@ -183,10 +183,14 @@ static int start_or_stop(const char *method, const char *unit, uint64_t limit_us
                               : sd_bus_call(bus, call, 0, NULL, NULL);
 }
 
-int pid1_load_module(const char *module)
+/* By the name that only modules of filesystems have. It is "fs-", but in a unit's name a dash may
+ * be more than that, and to modprobe they are the same. */
+int pid1_load_filesystem(const char *type)
 {
-        _cleanup_free_ char *unit = text_format("modprobe@%s.service", module);
+        _cleanup_free_ char *unit = text_format("modprobe@fs_%s.service", type);
 
+        for (char *dash = unit; dash && (dash = strchr(dash, '-'));)
+                *dash = '_';
         return unit ? start_or_stop("StartUnit", unit, NO_LIMIT) : -ENOMEM;
 }
 

@@ -7,8 +7,9 @@
 /* Requests to systemd, over its own socket, so that no dbus-daemon is needed. Each waits for the
  * job to end: in a child only. -errno; -ENOENT or -ECONNREFUSED where systemd is not there. */
 
-/* Starts modprobe@MODULE.service. 0 says nothing about whether the module is there then. */
-int pid1_load_module(const char *module);
+/* Has the kernel's module for filesystems of TYPE loaded (modprobe@fs_TYPE.service), and no other.
+ * 0 says nothing about whether it is there then. */
+int pid1_load_filesystem(const char *type);
 
 typedef struct Pid1Command {
         const char *unit; /* name of the transient service */

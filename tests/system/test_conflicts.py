@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from disks import LoopDisk, make_disk, make_image
+from distro import Distro
 from machine import Skip, wait_until
 from volumes import (conf, conf_path, configure, mounts, said, state, states, status, unmount, wait_mounted,
                      wait_state)
@@ -171,6 +172,17 @@ def test_unknown_driver(distro, tmp):
     text = conf(uuid, "/mnt/driver", Type="frobfs")
     message = refused(distro, tmp, "driver", text, "step mount", "unsupported")
     assert "frobfs" in message and "install" in message, message
+
+
+def test_only_modules_of_filesystems(tmp):
+    """Whatever the type: a module of that name may be one of anything else."""
+    script = '#!/bin/sh\necho "$*" >>/run/modprobe.log\n', 0o755
+    uuid = make_image("ext4", tmp / "image")
+    files = {conf_path("driver"): conf(uuid, "/mnt/driver", Type="frob-fs"), "/usr/sbin/modprobe": script}
+    with Distro(files=files, enable=["wslbared.service"]) as distro, LoopDisk(tmp / "image"):
+        wait_state(distro, "driver", "unsupported")
+        lines = distro.path("/run/modprobe.log").read_text().splitlines()
+        assert {line for line in lines if "frob" in line} == {"-abq fs_frob_fs"}, lines
 
 
 def test_wrong_driver(distro, tmp):

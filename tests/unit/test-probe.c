@@ -539,7 +539,6 @@ static void test_is_valid(void)
                 size_t offset; /* of a string that is not terminated */
         } rows[] = {
                 { "usage", offsetof(ProbeResult, usage) },
-                { "type", offsetof(ProbeResult, type) },
                 { "version", offsetof(ProbeResult, version) },
                 { "uuid", offsetof(ProbeResult, uuid) },
                 { "uuid_sub", offsetof(ProbeResult, uuid_sub) },
@@ -574,6 +573,37 @@ static void test_is_valid(void)
         ASSERT(!probe_result_is_valid(&r));
 }
 
+/* Nothing else than what a superblock can say chooses a module, or a program. */
+static void test_is_valid_type(void)
+{
+        static const struct {
+                const char *type;
+                bool valid;
+        } rows[] = {
+                { "ext4", true },          { "vfat", true },      { "ntfs", true },
+                { "crypto_LUKS", true },   { "BitLocker", true }, { "LVM2_member", true },
+                { "zfs_member", true },    { "swap", true },      { "iso9660", true },
+                { "nfs", false },          { "fuse", false },     { "fuse.x", false },
+                { "ext4/../fuse", false }, { "-r", false },       { "pcspkr", false },
+                { "EXT4", false },         { "ext4 ", false },    { "\xff", false },
+        };
+        static const ProbeVerdict verdicts[] = { PROBE_NOTHING, PROBE_FOUND };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (size_t k = 0; k < ELEMENTSOF(verdicts); k++) {
+                        ProbeResult r = { .verdict = verdicts[k], .usage = "filesystem" };
+
+                        test_row(rows[i].type);
+                        snprintf(r.type, sizeof(r.type), "%s", rows[i].type);
+                        ASSERT_EQ(probe_result_is_valid(&r), rows[i].valid);
+                        r.type[0] = '\0';
+                        ASSERT_EQ(probe_result_is_valid(&r), verdicts[k] == PROBE_NOTHING);
+                        memset(r.type, 'x', sizeof(r.type));
+                        ASSERT(!probe_result_is_valid(&r));
+                }
+}
+
 TEST_MAIN(TEST(images), TEST(ext4_values), TEST(partitions), TEST(whole_disk), TEST(ambivalent),
           TEST(checksum), TEST(luks), TEST(two_devices), TEST(truncated), TEST(blank), TEST(errors),
-          TEST(random), TEST(mutations), TEST(confined), TEST(block_devices), TEST(is_valid))
+          TEST(random), TEST(mutations), TEST(confined), TEST(block_devices), TEST(is_valid),
+          TEST(is_valid_type))
