@@ -174,12 +174,12 @@ static bool read_scsi_serial(int disk_fd, char buffer[ATTRIBUTE_MAX + 1])
         return read_vpd_serial(disk_fd, buffer);
 }
 
+/* Not a disk's own "serial", which virtio has: each time it is read, the disk is asked. */
 static int read_serial(int disk_fd, char **serial)
 {
         char buffer[ATTRIBUTE_MAX + 1];
 
-        if (*serial || (!read_text(disk_fd, "serial", buffer) &&        /* virtio */
-                        !read_text(disk_fd, "device/serial", buffer) && /* NVMe, MMC */
+        if (*serial || (!read_text(disk_fd, "device/serial", buffer) && /* NVMe, MMC */
                         !read_scsi_serial(disk_fd, buffer)))
                 return 0;
         *serial = text_escape(buffer, strlen(buffer));
@@ -316,12 +316,6 @@ int device_read_sysfs_at(const char *sysfs, Device *d)
         r = read_node(dir_fd, &d->node);
         if (r < 0)
                 return r;
-        r = read_serial(disk_fd, &d->serial);
-        if (r < 0)
-                return r;
-        r = read_wwn(disk_fd, &d->wwn);
-        if (r < 0)
-                return r;
         diskseq = read_number(disk_fd, "diskseq");
         if (diskseq > 0) /* since Linux 5.15 */
                 d->diskseq = diskseq;
@@ -335,6 +329,28 @@ int device_read_sysfs_at(const char *sysfs, Device *d)
 int device_read_sysfs(Device *d)
 {
         return device_read_sysfs_at("/sys", d);
+}
+
+int device_read_names_at(const char *sysfs, Device *d)
+{
+        _cleanup_close_ int dir_fd = -1, disk_fd = -1;
+        int r;
+
+        if (d->serial && d->wwn)
+                return 0;
+        dir_fd = open_device(sysfs, d->devnum);
+        if (dir_fd < 0)
+                return dir_fd;
+        disk_fd = open_disk(dir_fd);
+        if (disk_fd < 0)
+                return disk_fd;
+        r = read_serial(disk_fd, &d->serial);
+        return r < 0 ? r : read_wwn(disk_fd, &d->wwn);
+}
+
+int device_read_names(Device *d)
+{
+        return device_read_names_at("/sys", d);
 }
 
 int device_whole_disk_at(const char *sysfs, dev_t devnum, dev_t *ret)

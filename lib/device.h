@@ -56,13 +56,18 @@ static inline void device_freep(Device **d)
         device_free(*d);
 }
 
-/* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, outer, size, and,
- * where they are NULL, serial and WWN in the forms of udev's ID_SERIAL_SHORT and
- * ID_WWN_WITH_EXTENSION (of a partition, those of its disk). 0, -ENODEV (no such block device),
- * -ENOMEM or another -errno of opening; what was filled in by then stays. Reads
- * SYSFS/dev/block/MAJOR:MINOR only, from memory of the kernel; SYSFS is "/sys" but in tests. */
+/* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, outer and size. 0,
+ * -ENODEV (no such block device), -ENOMEM or another -errno of opening; what was filled in by then
+ * stays. Reads SYSFS/dev/block/MAJOR:MINOR only, and nothing for which the kernel asks the disk;
+ * SYSFS is "/sys" but in tests. */
 int device_read_sysfs(Device *d);
 int device_read_sysfs_at(const char *sysfs, Device *d);
+
+/* Same for serial and WWN, where they are NULL, in the forms of udev's ID_SERIAL_SHORT and
+ * ID_WWN_WITH_EXTENSION (of a partition, those of its disk). Does not ask the disk either, so a
+ * virtio disk has no serial but by udev. */
+int device_read_names(Device *d);
+int device_read_names_at(const char *sysfs, Device *d);
 
 /* The device number of the whole disk (devnum itself when it is one). 0, -ENODEV, or as above. */
 int device_whole_disk(dev_t devnum, dev_t *ret);

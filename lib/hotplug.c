@@ -174,6 +174,10 @@ static int inherit(Device *d, struct udev *udev)
         u = udev_device_new_from_devnum(udev, 'b', d->outer);
         if (u && udev_device_get_is_initialized(u) > 0)
                 r = set_udev_record(outer, u);
+        if (r >= 0)
+                r = device_read_names(outer);
+        if (r == -ENODEV)
+                return 0;
         return r < 0 ? r : device_inherit(d, outer);
 }
 
@@ -210,6 +214,10 @@ static int fill_event(struct udev_device *u, bool settled, HotplugEvent *ret)
                         e.settled = d->size == 0;
                 else if (settled)
                         r = set_udev_record(d, u);
+                if (r >= 0)
+                        r = device_read_names(d);
+                if (r == -ENODEV)
+                        return 0;
                 if (r >= 0)
                         r = inherit(d, udev_device_get_udev(u));
                 if (r < 0)

@@ -275,7 +275,8 @@ static void test_identifiers(void)
                 size_t page_size;
                 const char *serial, *wwn;
         } rows[] = {
-                { "virtio", .disk_serial = "overlayblk", .serial = "overlayblk" },
+                /* The kernel asks the disk for it. */
+                { "virtio", .disk_serial = "overlayblk" },
                 { "NVMe", .device_serial = "S4EWNX0R   \n", .disk_wwid = "eui.0025385b01\n",
                   .serial = "S4EWNX0R", .wwn = "eui.0025385b01" },
                 { "ATA", .vendor = "ATA     \n", .page = "\0\x80\0\x0c    WD-WX12Z",
@@ -311,14 +312,15 @@ static void test_identifiers(void)
                           "ABCD",
                   .page_size = 8 },
                 { "blank page", .page = "\0\x80\0\x04    ", .page_size = 8 },
-                { "blank goes on", .disk_serial = " \n", .device_serial = "X\n", .serial = "X" },
-                { "white space within", .disk_serial = "  a b \t c_ d_  \n",
+                { "blank goes on", .device_serial = " \n", .page = "\0\x80\0\x01X", .page_size = 5,
+                  .serial = "X" },
+                { "white space within", .device_serial = "  a b \t c_ d_  \n",
                   .serial = "a_b_c__d_" },
                 { "not UTF-8",
-                  .disk_serial = "a\xff\x01"
-                                 "b\n",
+                  .device_serial = "a\xff\x01"
+                                   "b\n",
                   .serial = "a\\xff\\x01b" },
-                { "nothing", .disk_serial = "", .disk_wwid = "\n" },
+                { "nothing", .device_serial = "", .disk_wwid = "\n" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -342,6 +344,8 @@ static void test_identifiers(void)
 
                         ASSERT_OK(device_new(makedev(8, minor_number), &d));
                         ASSERT_OK(device_read_sysfs_at(sysfs, d));
+                        ASSERT(!d->serial && !d->wwn);
+                        ASSERT_OK(device_read_names_at(sysfs, d));
                         ASSERT_STR(d->serial, rows[i].serial);
                         ASSERT_STR(d->wwn, rows[i].wwn);
                 }
@@ -354,12 +358,16 @@ static void test_identifiers_known(void)
         const char *sysfs = make_sysfs();
         _cleanup_(device_freep) Device *d = NULL;
 
-        test_write(sysfs, "devices/sdb/serial", "of sysfs\n");
+        test_write(sysfs, "devices/sdb/device/serial", "of sysfs\n");
         test_write(sysfs, "devices/sdb/wwid", "eui.1\n");
         ASSERT_OK(device_new(makedev(8, 16), &d));
         d->serial = strdup("of udev");
+        ASSERT_OK(device_read_names_at(sysfs, d));
+        ASSERT_STR(d->serial, "of udev");
+        ASSERT_STR(d->wwn, "eui.1");
+        free(d->wwn);
         d->wwn = strdup("0x1");
-        ASSERT_OK(device_read_sysfs_at(sysfs, d));
+        ASSERT_OK(device_read_names_at(sysfs, d));
         ASSERT_STR(d->serial, "of udev");
         ASSERT_STR(d->wwn, "0x1");
 }
