@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <linux/blkzoned.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -94,10 +95,20 @@ static int allow_calls(scmp_filter_ctx filter)
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(calls); i++)
                 r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-        /* glibc's fstat() */
-        if (r >= 0)
-                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                                     SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+        return r;
+}
+
+/* By which glibc has fstat() before 2.39. A filter does not see whether the path is an empty one.
+ */
+static int allow_stat(scmp_filter_ctx filter, unsigned n_keep)
+{
+        int r = 0;
+
+        if (strverscmp(gnu_get_libc_version(), "2.39") >= 0)
+                return 0;
+        for (unsigned fd = 0; r >= 0 && fd < n_keep; fd++)
+                r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 2,
+                                     SCMP_A0(SCMP_CMP_EQ, fd), SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
         return r;
 }
 
@@ -129,7 +140,8 @@ static int allow_block_ioctls(scmp_filter_ctx filter)
         return r;
 }
 
-static int filter_calls(int writable)
+/* Of the N_KEEP descriptors from 0 on, the last may be written to. */
+static int filter_calls(unsigned n_keep)
 {
         /* EPERM and not a kill: libblkid tries more than it needs (sysfs, CD-ROMs), and lives
          * without. */
@@ -140,12 +152,14 @@ static int filter_calls(int writable)
                 return -ENOMEM;
         r = allow_calls(filter);
         if (r >= 0)
+                r = allow_stat(filter, n_keep);
+        if (r >= 0)
                 r = allow_memory(filter);
         if (r >= 0)
                 r = allow_block_ioctls(filter);
         if (r >= 0)
                 r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                                     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)writable));
+                                     SCMP_A0(SCMP_CMP_EQ, n_keep - 1));
         if (r >= 0)
                 r = seccomp_load(filter);
         seccomp_release(filter);
@@ -163,7 +177,7 @@ int sandbox_enter(const int *keep, unsigned n_keep)
         if (r >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 r = -errno;
         if (r >= 0)
-                r = filter_calls((int)n_keep - 1);
+                r = filter_calls(n_keep);
         return r;
 }
 

@@ -4,8 +4,9 @@
 #include "probe.h"
 
 /* The probing child: a process that holds the device's read-only descriptor and nothing else, no
- * capability, no other file, no socket, little memory and time, and reads the superblock. The one
- * home of libseccomp. */
+ * capability, no other file, no socket, little memory and time, and reads the superblock. What is
+ * left to it: with a glibc before 2.39 it can ask what a file is like (stat) of which it knows the
+ * absolute path, but not read it, nor list a directory. The one home of libseccomp. */
 
 /* probe_fd() in such a child. 0; -errno of the reading; -EPROTO: the child died or what it said is
  * not of the right form. */

@@ -229,6 +229,8 @@ static const Attempt attempts[] = {
         FORBIDDEN(openat, AT_FDCWD, PTR("/"), O_PATH),
         FORBIDDEN(openat2, AT_FDCWD, PTR("/etc/passwd"), PTR(&no_limit), 24),
         FORBIDDEN(newfstatat, AT_FDCWD, PTR("/etc/passwd"), PTR(&no_limit), 0),
+        FORBIDDEN(newfstatat, AT_FDCWD, PTR("/etc/passwd"), PTR(&some_stat), AT_EMPTY_PATH),
+        FORBIDDEN(newfstatat, 3, PTR(""), PTR(&some_stat), AT_EMPTY_PATH),
         FORBIDDEN(statx, AT_FDCWD, PTR("/etc/passwd"), 0, 0, PTR(&no_limit)),
         FORBIDDEN(readlinkat, AT_FDCWD, PTR("/proc/self"), PTR(&no_limit), 8),
         FORBIDDEN(unlinkat, AT_FDCWD, PTR("/nothing"), 0),
