@@ -104,17 +104,23 @@ def test_foreign_choice_is_kept(distro, tmp):
     unmount(distro, ["/mnt/slave"])
 
 
-def test_own_namespace_is_refused(distro):
-    """mountd does not run where nobody would see what it mounts."""
+def test_own_namespace_is_refused(distro, tmp):
+    """mountd does not run where nobody would see what it mounts; and does as soon as that is mended, even if its socket
+    had enough of it meanwhile."""
     distro.write("/etc/systemd/system/wslbare-mountd.service.d/x.conf", "[Service]\nPrivateTmp=yes\n")
+    distro.write("/etc/systemd/system/wslbare-mountd.socket.d/x.conf",
+                 "[Socket]\nTriggerLimitIntervalSec=60s\nTriggerLimitBurst=3\n")
     distro.systemctl("daemon-reload")
     try:
         distro.systemctl("restart", "wslbare-mountd", check=False)
         assert logged(distro, "not PID 1's mount namespace", "wslbare-mountd")
+        assert logged(distro, "Trigger limit hit", "wslbare-mountd.socket")
         assert distro.show("wslbared", "ActiveState") == "active"
     finally:
-        distro.shell("rm -r /etc/systemd/system/wslbare-mountd.service.d; systemctl daemon-reload;"
-                     "systemctl reset-failed wslbare-mountd.socket wslbare-mountd; systemctl start wslbare-mountd.socket")
+        distro.shell("rm -r /etc/systemd/system/wslbare-mountd.*.d; systemctl daemon-reload")
+    make_image("ext4", tmp / "image", uuid=UUID)
+    LoopDisk(tmp / "image")
+    wait_mounted(distro, "/mnt/data", timeout=30)
 
 
 def test_daemons_leave_no_copy(tmp):
