@@ -213,6 +213,32 @@ int pid1_stop_within(const char *unit, uint64_t usec)
         return r == -ENOENT ? 0 : r;
 }
 
+/* systemd puts variables into arguments, and takes two dollars for one. */
+static int append_argument(sd_bus_message *m, const char *argument)
+{
+        _cleanup_free_ char *doubled = malloc(2 * strlen(argument) + 1);
+        char *out = doubled;
+
+        if (!doubled)
+                return -ENOMEM;
+        for (const char *in = argument; *in; in++) {
+                if (*in == '$')
+                        *out++ = '$';
+                *out++ = *in;
+        }
+        *out = '\0';
+        return sd_bus_message_append(m, "s", doubled);
+}
+
+static int append_arguments(sd_bus_message *m, const char *const *argv)
+{
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (; r >= 0 && *argv; argv++)
+                r = append_argument(m, *argv);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_exec(sd_bus_message *m, const char *const *argv)
 {
         int r = sd_bus_message_open_container(m, 'r', "sv");
@@ -228,7 +254,7 @@ static int append_exec(sd_bus_message *m, const char *const *argv)
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", argv[0]);
         if (r >= 0)
-                r = sd_bus_message_append_strv(m, (char **)argv);
+                r = append_arguments(m, argv);
         if (r >= 0)
                 r = sd_bus_message_append(m, "b", 0);
         for (int i = 0; r >= 0 && i < 4; i++)

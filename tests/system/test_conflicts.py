@@ -185,6 +185,20 @@ def test_only_modules_of_filesystems(tmp):
         assert {line for line in lines if "frob" in line} == {"-abq fs_frob_fs"}, lines
 
 
+def test_options_reach_a_helper_as_they_are(tmp):
+    """systemd would put variables in."""
+    uuid = make_image("ext4", tmp / "image")
+    helper = '#!/bin/sh\nprintf "%s\\n" "$@" >/run/helper.log\nexit 1\n', 0o755
+    files = {
+        conf_path("money"): conf(uuid, "/mnt/money", Type="frobfs", Options="a=${HOME},$$,b=$PATH,c=%n"),
+        "/usr/sbin/mount.frobfs": helper,
+    }
+    with Distro(files=files, enable=["wslbared.service"]) as distro, LoopDisk(tmp / "image"):
+        wait_until(distro.path("/run/helper.log").exists, what="the helper to run")
+        options = distro.path("/run/helper.log").read_text().splitlines()[3]
+        assert "a=${HOME},$$,b=$PATH,c=%n" in options, options
+
+
 def test_wrong_driver(distro, tmp):
     uuid = make_image("ext4", tmp / "image")
     LoopDisk(tmp / "image")
