@@ -60,7 +60,7 @@ class Volume:
         self.wishes = {}  # of each incarnation: diskseq → wish
         self.kept_surely, self.kept_maybe = [], []  # when it was mounted again
         # Since then:
-        self.is_touched = self.is_file_touched = False
+        self.is_touched = self.is_file_touched = self.is_renamed = False
         self.notes = []  # (wish that this leads to if nothing else happens, whether it is over)
         self.n_attached = 0
         self.n_kept = 0  # unmounted by somebody else
@@ -93,7 +93,7 @@ class Volume:
 
     def rename(self, name):
         self.name = name
-        self.is_file_touched = self.is_directory_lost = True
+        self.is_file_touched = self.is_directory_lost = self.is_renamed = True
         self.dependant = None
         if not self.mount or self.is_touched:
             self.note(ANY)
@@ -101,7 +101,9 @@ class Volume:
     # What follows.
 
     def wish(self, diskseq):
-        if self.notes and len(self.notes) + self.n_attached > 1 or self.n_kept and not self.must_keep():
+        # What was done to the volume of one name, that of the other one knows nothing of.
+        n = len(self.notes) + self.n_attached + self.is_renamed
+        if self.notes and n > 1 or self.n_kept and not self.must_keep():
             return ANY
         if self.notes and (not self.mount or diskseq == self.mount[1]):
             return self.notes[0][0]
@@ -135,7 +137,7 @@ class Volume:
         self.attached = set(attached)
         self.mount = (mount["id"], mount["diskseq"]) if mount else None
         self.may_mount = self.file == GOOD
-        self.is_touched = self.is_file_touched = False
+        self.is_touched = self.is_file_touched = self.is_renamed = False
         self.notes = []
         self.n_attached = self.n_kept = 0
 
