@@ -4,6 +4,7 @@
 import shutil
 import time
 import xml.etree.ElementTree as ET
+from uuid import uuid4
 
 from bus import (DBUS_ERROR, ERROR, MANAGER, OBJECT_MANAGER, PROPERTIES, ROOT, SERVICE, VOLUME, Monitor, call_inside,
                  connect, refusal, volume_path)
@@ -80,7 +81,7 @@ def described(text):
 
 
 def test_tree(distro):
-    uuid = "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"
+    uuid = str(uuid4())
     configure(distro, {name: conf(uuid, f"/mnt/{name}") for name in ("tree", "1st.a-b_c")})
     tree = distro.run(["busctl", "tree", "--list", SERVICE]).stdout.split()
     # The organisation's path, and what is above it, hold nothing.
@@ -366,7 +367,7 @@ def test_signals_of_reload(distro, tmp):
     reload(distro)  # else what the last test removed would be one, half a second after it
     with connect(distro) as bus, Monitor(distro) as monitor:
         start = len(monitor.story())
-        distro.write(conf_path("added"), conf(None, "/mnt/added", {"UUID": "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9c11"}))
+        distro.write(conf_path("added"), conf(str(uuid4()), "/mnt/added"))
         defer(lambda: distro.path(conf_path("added")).unlink(missing_ok=True))
         bus.manager("Reload")
         wait_until(lambda: len(monitor.story()) >= start + 3, what="the signals")

@@ -120,6 +120,14 @@ def is_no_more(now, then):
     return all(n <= t for one, other in zip(now, then) for n, t in zip(one, other))
 
 
+def wait_no_more(distro, then):
+    seen = []
+    try:
+        wait_until(lambda: not seen.append(counts(distro)) and is_no_more(seen[-1], then), 15, "no more than at first")
+    except TimeoutError as e:
+        raise TimeoutError(f"{e}, {then}; it is {seen[-1]}: {[processes(distro, unit) for unit in UNITS]}") from None
+
+
 def mountd_status(distro):
     return distro.show(UNITS[1], "StatusText")
 
@@ -151,8 +159,7 @@ def try_again_and_again(distro, tmp, says):
             distro.systemctl("restart", "wslbared")
             wait_state(distro, "again", "failed")
         before = before or counts_at_rest(distro)
-        wait_until(lambda: is_no_more(counts(distro), before), 15,
-                   f"no more than {before} processes and descriptors")
+        wait_no_more(distro, before)
     return before
 
 
