@@ -194,8 +194,9 @@ def test_options_reach_a_helper_as_they_are(tmp):
         "/usr/sbin/mount.frobfs": helper,
     }
     with Distro(files=files, enable=["wslbared.service"]) as distro, LoopDisk(tmp / "image"):
-        wait_until(distro.path("/run/helper.log").exists, what="the helper to run")
-        options = distro.path("/run/helper.log").read_text().splitlines()[3]
+        log = distro.path("/run/helper.log")
+        wait_until(lambda: log.exists() and log.read_text().count("\n") > 3, what="the helper to run")
+        options = log.read_text().splitlines()[3]
         assert "a=${HOME},$$,b=$PATH,c=%n" in options, options
 
 

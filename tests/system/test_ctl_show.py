@@ -45,6 +45,8 @@ def test_origins(distro, tmp):
     configure(distro, {"data": text})
     LoopDisk(tmp / "image")
     node = wait_mounted(distro, "/mnt/data")["source"]
+    wait_until(lambda: distro.show("wslbare@data.target", "ActiveState") == "active", what="the target")
+    wait_until(lambda: shown(distro, "data")[2]["action"] == "nothing", what="all to be done")
     before = traces(distro)
     path = conf_path("data")
     match, mount, plan, files = shown(distro, "data")
@@ -96,6 +98,7 @@ def test_plans(distro, tmp):
     wait_state(distro, "bad", "failed")
     wait_state(distro, "again", "failed")
     wait_state(distro, "odd", "unsupported")
+    wait_state(distro, "nowhere", "unmounted")
     for name, state, node, why in (("absent", "absent", None, "no device that was seen fits$"),
                                    ("near", "absent", None, f"{disk.node} nearly does: Label= wants thera"),
                                    ("manual", "unmounted", disk.node, "Auto=no: .*`wslbarectl mount manual`"),
@@ -127,7 +130,7 @@ def test_at_work(distro, tmp):
         assert (plan["action"], plan["device"], plan["why"]) == ("mount", disk.node, "that is at work"), plan
         assert plan["state"] in ("probing", "checking", "mounting"), plan
     wait_mounted(distro, "/mnt/slow")
-    assert shown(distro, "slow")[2]["why"] == "it is mounted"
+    wait_until(lambda: shown(distro, "slow")[2]["why"] == "it is mounted", what="all to be done")
 
 
 def test_precedence(distro):
