@@ -161,7 +161,7 @@ int record_save(const char *directory, const char *name, const Record *record)
         _cleanup_free_ char *path = text_format("%s/%s", directory, name);
         _cleanup_free_ char *temporary = temporary_of(directory, name);
         FILE *f;
-        int fd;
+        int fd, r;
 
         if (!path || !temporary)
                 return -ENOMEM;
@@ -183,13 +183,15 @@ int record_save(const char *directory, const char *name, const Record *record)
                 fprintf(f, "SOURCE=%s\n", record->source);
         if (record->asked)
                 fprintf(f, "ASKED=%s\n", record->asked);
-        if (fclose(f) != 0 || rename(temporary, path) < 0) {
-                int r = -errno;
-
+        /* What was lost on the way may be followed by what was not. */
+        r = ferror(f) ? -EIO : 0;
+        if (fclose(f) != 0)
+                r = -errno;
+        if (r >= 0 && rename(temporary, path) < 0)
+                r = -errno;
+        if (r < 0)
                 (void)unlink(temporary);
-                return r;
-        }
-        return 0;
+        return r;
 }
 
 int record_remove(const char *directory, const char *name)

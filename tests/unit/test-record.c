@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -97,4 +99,32 @@ static void test_refused(void)
         }
 }
 
-TEST_MAIN(TEST(round_trip), TEST(readable_by_everybody), TEST(removed), TEST(refused))
+static void have_room(int number)
+{
+        const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+        (void)setrlimit(RLIMIT_FSIZE, &all);
+}
+
+/* As where there is no room for a moment only. */
+static void test_written_in_part(void)
+{
+        const char *dir = test_directory();
+        char target[] = "/mnt/a", source[6000];
+        const Record before = { .target = target, .devnum = makedev(7, 0) },
+                     in = { .target = target, .devnum = makedev(7, 1), .source = source };
+        const struct rlimit little = { 1000, RLIM_INFINITY };
+        _cleanup_(record_freep) Record *out = NULL;
+
+        memset(source, 'x', sizeof(source) - 1);
+        source[sizeof(source) - 1] = '\0';
+        ASSERT_OK(record_save(dir, "a", &before));
+        ASSERT(signal(SIGXFSZ, have_room) != SIG_ERR);
+        ASSERT_OK(setrlimit(RLIMIT_FSIZE, &little));
+        ASSERT(record_save(dir, "a", &in) < 0);
+        ASSERT_OK(record_load(dir, "a", &out));
+        ASSERT(out->devnum == before.devnum);
+}
+
+TEST_MAIN(TEST(round_trip), TEST(readable_by_everybody), TEST(removed), TEST(refused),
+          TEST(written_in_part))
