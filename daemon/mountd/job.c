@@ -231,7 +231,11 @@ int job_start(sd_event *event, uint64_t timeout_usec, JobWork work, void *args, 
                 run_child(child_fd, work, args, keep_fd);
         r = job->pid < 0 ? -errno : watch(job, event);
         if (r < 0) {
+                pid_t pid = job->pid;
+
                 job_free(job);
+                if (pid > 0) /* the loop does not know it */
+                        (void)waitpid(pid, NULL, 0);
                 return r;
         }
         *ret = job;

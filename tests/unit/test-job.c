@@ -433,6 +433,24 @@ static void test_free_at_work(void)
         end();
 }
 
+/* It cannot be watched, as SIGCHLD is not blocked. */
+static void test_unwatched(void)
+{
+        const JobCallbacks callbacks = { .done = on_done, .gone = on_gone };
+        sigset_t mask;
+        Job *job = NULL;
+
+        begin();
+        ASSERT_OK(sigemptyset(&mask));
+        ASSERT_OK(sigaddset(&mask, SIGCHLD));
+        ASSERT_OK(sigprocmask(SIG_UNBLOCK, &mask, NULL));
+        ASSERT_EQ(job_start(event, LONG_USEC, work_hang, NULL, -1, &callbacks, &job), -EBUSY);
+        ASSERT(!job);
+        ASSERT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+        ASSERT_OK(sigprocmask(SIG_BLOCK, &mask, NULL));
+        end();
+}
+
 /* Says "" when nothing is open but what should be. ARGS: the file that is kept, NULL none. */
 static void work_look(Report *report, void *args)
 {
@@ -590,5 +608,5 @@ static void test_orphan(void)
 TEST_MAIN(TEST(answer), TEST(empty_answer), TEST(progress), TEST(progress_unheard), TEST(deadline),
           TEST(check), TEST(check_deadline), TEST(check_for_ever), TEST(death), TEST(nonsense),
           TEST(hangup), TEST(hangup_deadline), TEST(answer_and_hang), TEST(kill),
-          TEST(free_at_work), TEST(descriptors), TEST(descriptor_in_place), TEST(kept_descriptor),
-          TEST(many), TEST(orphan))
+          TEST(free_at_work), TEST(unwatched), TEST(descriptors), TEST(descriptor_in_place),
+          TEST(kept_descriptor), TEST(many), TEST(orphan))
