@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "macro.h"
@@ -50,6 +51,21 @@ static void warn_if_populated(const VolumeConfig *config, const Target *t, Repor
                            config->where);
 }
 
+/* The kernel takes a set-group-ID bit away from whoever does not belong to the group, which a
+ * directory above may have given, and says nothing. */
+static void warn_if_mode_differs(const VolumeConfig *config, const Target *t, Report *report)
+{
+        struct stat st;
+
+        if (fstat(t->fd, &st) == 0 && (st.st_mode & 07777) != config->directory_mode)
+                report_add(
+                        report, "Warnings",
+                        "%s has mode %04o, not %04o as DirectoryMode= says; its group %u, or the "
+                        "filesystem that it is on, does not allow that",
+                        config->where, (unsigned)st.st_mode & 07777,
+                        (unsigned)config->directory_mode, (unsigned)st.st_gid);
+}
+
 int target_open(const VolumeConfig *config, Target *ret, Report *report)
 {
         _cleanup_(target_done) Target t = { .fd = -1, .parent_fd = -1 };
@@ -65,6 +81,8 @@ int target_open(const VolumeConfig *config, Target *ret, Report *report)
         r = check_free(config, &t, report);
         if (r < 0)
                 return r;
+        if (made)
+                warn_if_mode_differs(config, &t, report);
         warn_if_populated(config, &t, report);
         target_share(config->where, report);
 

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "images.h"
@@ -611,8 +613,63 @@ static void test_tidied_at_start(void)
         served_stop();
 }
 
+/* What it has not as a service either. */
+static void start_without_fsetid(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct all[2], some[2];
+
+        ASSERT_OK(syscall(SYS_capget, &header, all));
+        memcpy(some, all, sizeof(some));
+        some[0].effective &= ~(1U << CAP_FSETID);
+        ASSERT_OK(syscall(SYS_capset, &header, some));
+        served_start();
+        ASSERT_OK(syscall(SYS_capset, &header, all));
+}
+
+/* Below a directory that gives its group, to which we do not belong. */
+static void test_directory_mode(void)
+{
+        static const struct {
+                const char *mode;
+                mode_t want;
+                bool warns;
+        } rows[] = {
+                { "2775", 0775, true },
+                { "0775", 0775, false },
+                { "1700", 01700, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *parent = NULL, *where = NULL, *more = NULL;
+                struct stat st;
+                const char *a;
+
+                test_row(rows[i].mode);
+                served_begin_with_disks();
+                parent = text_format("%s/parent", served.base);
+                where = text_format("%s/data", parent);
+                more = text_format("DirectoryMode=%s\n", rows[i].mode);
+                ASSERT_OK(mkdir(parent, 0755));
+                ASSERT_OK(chown(parent, 0, 54321));
+                ASSERT_OK(chmod(parent, 02775));
+                served_configure("data", where, more);
+                start_without_fsetid();
+                a = ask_mount("data", &served.disk);
+                ASSERT_CONTAINS(a, "ReadOnly b false");
+                ASSERT_EQ(strstr(a, "/parent/data has mode 0775, not 2775 as DirectoryMode= says; "
+                                    "its group 54321, ") != NULL,
+                          rows[i].warns);
+                ASSERT_EQ(strstr(a, "Warnings") != NULL, rows[i].warns);
+                ASSERT_OK(umount2(where, 0));
+                ASSERT_OK(stat(where, &st));
+                ASSERT_EQ(st.st_mode, S_IFDIR | rows[i].want);
+                served_stop();
+        }
+}
+
 TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
           TEST(directory_of_others), TEST(busy), TEST(wrong_device), TEST(probe),
           TEST(second_device), TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
           TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
-          TEST(moved), TEST(tidied_at_start))
+          TEST(moved), TEST(tidied_at_start), TEST(directory_mode))
