@@ -54,12 +54,6 @@ static bool by_id_holds(const Match *m, const Device *d)
         return false;
 }
 
-bool match_is_identifying(const Match *m)
-{
-        return m->uuid || m->label || m->part_uuid || m->part_label || m->disk_guid || m->serial ||
-               m->wwn || m->by_id;
-}
-
 bool match_device(const Match *m, const Device *d, const char **ret_key)
 {
         const char *key = NULL;

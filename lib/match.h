@@ -19,9 +19,6 @@ typedef struct Match {
         char *type;
 } Match;
 
-/* Whether at least one of the keys that identify (all but Type=) is given. */
-bool match_is_identifying(const Match *m);
-
 /* Whether a key speaks of something else than the content (PartUUID=, Serial=, …): such a volume
  * can be told to fit a device whose content is none, unreadable or contradictory. */
 bool match_is_by_hardware(const Match *m);

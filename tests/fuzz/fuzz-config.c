@@ -68,7 +68,7 @@ static void check_config(const VolumeConfig *c)
                 c->match.type,      c->type,
         };
 
-        CHECK(match_is_identifying(&c->match));
+        CHECK(c->match.uuid || c->match.label || match_is_by_hardware(&c->match));
         CHECK(!c->where || path_is_normalized(c->where));
         CHECK(!c->where || (!path_is_below(c->where, "/proc") && !path_is_below(c->where, "/sys") &&
                             !path_is_below(c->where, "/dev")));

@@ -69,7 +69,7 @@ static void check_match(const Device *d)
         const char *key = NULL;
         char serial[] = "another";
 
-        if (!match_is_identifying(&own))
+        if (!own.uuid && !own.label && !match_is_by_hardware(&own))
                 return;
         if (!match_device(&own, d, &key))
                 CHECK(key);

@@ -609,7 +609,7 @@ static void assert_sound(const Config *c)
                 ASSERT(i == 0 || strcmp(c->volumes[i - 1]->name, v->name) < 0);
                 ASSERT(volume_name_is_valid(v->name));
                 ASSERT(!config_find_error(c, v->name));
-                ASSERT(match_is_identifying(&v->match));
+                ASSERT(v->match.uuid || v->match.label || match_is_by_hardware(&v->match));
                 ASSERT(!v->where || v->where[0] == '/');
                 ASSERT(v->options && v->options_text && v->fingerprint);
                 ASSERT_EQ(v->read_only, v->options->read_only);

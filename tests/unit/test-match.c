@@ -153,14 +153,10 @@ static void test_fits(void)
         }
 }
 
-static void test_identifying(void)
+static void test_by_hardware(void)
 {
-        const Match type = { .type = S("ext4") }, by_id = { .by_id = S("*") },
-                    label = { .label = S("x") };
+        const Match by_id = { .by_id = S("*") }, label = { .label = S("x") };
 
-        ASSERT(!match_is_identifying(&type));
-        ASSERT(match_is_identifying(&by_id));
-        ASSERT(match_is_identifying(&label));
         ASSERT(!match_is_by_hardware(&label));
         ASSERT(match_is_by_hardware(&by_id));
 }
@@ -237,4 +233,4 @@ static void test_explain_nothing_known(void)
 }
 
 TEST_MAIN(TEST(keys), TEST(unknown_fits_nothing_asked_of_it), TEST(but_content), TEST(fits),
-          TEST(identifying), TEST(confused), TEST(near), TEST(explain_nothing_known))
+          TEST(by_hardware), TEST(confused), TEST(near), TEST(explain_nothing_known))
