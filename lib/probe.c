@@ -93,7 +93,6 @@ static int probe_bad_checksum(blkid_probe pr, ProbeResult *result)
         r = safeprobe(pr, &verdict);
         if (r < 0)
                 return r;
-        result->bad_checksum = verdict != PROBE_NOTHING;
         if (verdict == PROBE_FOUND)
                 copy_value(pr, "TYPE", result->type);
         return 0;
@@ -209,11 +208,11 @@ static bool has_type(const ProbeResult *r)
 
 bool probe_result_is_valid(const ProbeResult *r)
 {
-        return r->verdict < _PROBE_VERDICT_MAX && r->bad_checksum <= 1 &&
-               fs_state_is_valid(&r->state) && is_terminated(r->usage) && is_terminated(r->type) &&
-               is_terminated(r->version) && is_terminated(r->uuid) && is_terminated(r->uuid_sub) &&
-               is_terminated(r->label) && is_terminated(r->part_uuid) &&
-               is_terminated(r->part_label) && is_terminated(r->table_uuid) && has_type(r);
+        return r->verdict < _PROBE_VERDICT_MAX && fs_state_is_valid(&r->state) &&
+               is_terminated(r->usage) && is_terminated(r->type) && is_terminated(r->version) &&
+               is_terminated(r->uuid) && is_terminated(r->uuid_sub) && is_terminated(r->label) &&
+               is_terminated(r->part_uuid) && is_terminated(r->part_label) &&
+               is_terminated(r->table_uuid) && has_type(r);
 }
 
 static int set_text(char **field, const char *value, bool lower)

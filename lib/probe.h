@@ -27,10 +27,9 @@ typedef struct ProbeResult {
         uint32_t verdict; /* ProbeVerdict */
         uint32_t sector_size;
         FsState state;               /* of what was found */
-        uint32_t bad_checksum;       /* 1: nothing but a superblock whose checksum is wrong. As with
-                                        `blkid -p`, the verdict is PROBE_NOTHING; `type` alone says what
-                                        it would have been, "" where there are several */
         char usage[PROBE_VALUE_MAX]; /* filesystem, crypto, raid, other; when found */
+        /* Also of a superblock whose checksum is wrong, where there is nothing but one: as with
+         * `blkid -p`, the verdict then is PROBE_NOTHING. */
         char type[PROBE_VALUE_MAX];
         char version[PROBE_VALUE_MAX];
         char uuid[PROBE_VALUE_MAX];

@@ -8,8 +8,8 @@
 #include "probe.h"
 
 /* What the probing child, which has read hostile bytes, writes into the pipe. The input has a line
- * for each string of it, then one with the numbers: verdict, checksum, flags of the state, time of
- * the next check. */
+ * for each string of it, then one with the numbers: verdict, flags of the state, time of the next
+ * check. */
 
 /* A string that fills its field has no NUL behind it. */
 static void read_result(const uint8_t *data, size_t size, ProbeResult *r)
@@ -25,8 +25,8 @@ static void read_result(const uint8_t *data, size_t size, ProbeResult *r)
                         memcpy(fields[i], line, strnlen(line, PROBE_VALUE_MAX));
         }
         numbers = fuzz_string(data, size);
-        (void)sscanf(numbers, "%" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64, &r->verdict,
-                     &r->bad_checksum, &r->state.flags, &r->state.due_sec);
+        (void)sscanf(numbers, "%" SCNu32 " %" SCNu64 " %" SCNu64, &r->verdict, &r->state.flags,
+                     &r->state.due_sec);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
