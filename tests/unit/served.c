@@ -445,7 +445,7 @@ unsigned served_count_descriptors(void)
         return n;
 }
 
-static void read_proc(int pid, const char *name, char *text, size_t size)
+static bool try_read_proc(int pid, const char *name, char *text, size_t size)
 {
         char path[128];
         FILE *f;
@@ -454,10 +454,17 @@ static void read_proc(int pid, const char *name, char *text, size_t size)
         snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
         f = fopen(path, "re");
         if (!f)
-                test_skip("no %s: %m", path);
+                return false;
         n = fread(text, 1, size - 1, f);
         (void)fclose(f);
         text[n] = '\0';
+        return true;
+}
+
+static void read_proc(int pid, const char *name, char *text, size_t size)
+{
+        if (!try_read_proc(pid, name, text, size))
+                test_skip("no %s of %d: %m", name, pid);
 }
 
 static void read_children(char *text, size_t size)
@@ -479,17 +486,18 @@ unsigned served_count_children(void)
         return n;
 }
 
-bool served_child_hangs(void)
+bool served_children_hang(unsigned n)
 {
-        char text[16384];
-        int pid;
+        char list[16384], text[256], *p = list;
+        unsigned hanging = 0;
 
-        read_children(text, sizeof(text));
-        pid = atoi(text);
-        if (pid <= 0)
-                return false;
-        read_proc(pid, "syscall", text, sizeof(text)); /* "running", or the one it sleeps in */
-        return atoi(text) == SYS_mkdirat;
+        read_children(list, sizeof(list));
+        for (int pid; (pid = (int)strtol(p, &p, 10)) > 0;) {
+                /* "running", or the one it sleeps in; it may be gone by now */
+                if (try_read_proc(pid, "syscall", text, sizeof(text)))
+                        hanging += atoi(text) == SYS_mkdirat || atoi(text) == SYS_unlinkat;
+        }
+        return hanging == n;
 }
 
 unsigned long served_resident_kib(void)

@@ -82,8 +82,9 @@ void served_assert_at_rest(void);
 /* Of the child; fails when it is not there. */
 unsigned served_count_descriptors(void);
 unsigned served_count_children(void);
-/* Whether its only child sleeps in the making of a directory, where not even a kill wakes it. */
-bool served_child_hangs(void);
+/* Whether N of its children sleep in the making or removing of a directory, where not even a kill
+ * wakes them. */
+bool served_children_hang(unsigned n);
 unsigned long served_resident_kib(void);
 
 /* What is mounted on PATH: its ID, 0 none. The number of mounts. */

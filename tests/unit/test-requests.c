@@ -98,7 +98,8 @@ static void test_flood(void)
         served_stop();
 }
 
-/* More than may be at work: those that hang are counted, and the rest is refused at once. */
+/* More than may be at work: those that hang are counted, and the rest is
+ * refused at once. */
 static void test_limit(void)
 {
         Count c = { 0 };
@@ -149,7 +150,8 @@ static void send_mount(Count *c)
 
 static char hanging_where[PATH_MAX], hanging_directory[PATH_MAX]; /* the latter is there */
 
-/* A Mount that has come as far as its mount point, on a disk that does not answer. */
+/* A Mount that has come as far as its mount point, on a disk that does not
+ * answer. */
 static void begin_hanging(const char *more, bool listening, Count *c)
 {
         served_begin_with_disks();
@@ -168,7 +170,7 @@ static void begin_hanging(const char *more, bool listening, Count *c)
                 ASSERT(sd_bus_wait(served.bus, 20 * USEC_PER_SEC) > 0);
                 ASSERT(sd_bus_process(served.bus, NULL) >= 0);
         }
-        WAIT_FOR(served_child_hangs());
+        WAIT_FOR(served_children_hang(1));
 }
 
 static void test_in_progress(void)
@@ -232,7 +234,8 @@ static void test_timed_out(void)
         collect(1, &c);
         ASSERT(now_usec() - before < 10 * USEC_PER_SEC);
         ASSERT_EQ(c.n_done, 1);
-        /* Its child cannot be killed yet, so nobody else may begin, nor join it at its disk. */
+        /* Its child cannot be killed yet, so nobody else may begin, nor join it at
+         * its disk. */
         ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "InProgress: ");
         for (unsigned i = 0; i < 20; i++)
                 ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "InProgress: ");
@@ -342,7 +345,7 @@ static void test_lost_and_hanging(void)
         ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
                                         "Unmount", on_reply, &c, "sb", "data", true) >= 0);
         collect(1, &c); /* the Mount */
-        WAIT_FOR(served_count_children() == 2);
+        WAIT_FOR(served_children_hang(2));
         ASSERT_CONTAINS(ask_lazily(), ERROR_PREFIX "InProgress: ");
         ASSERT_CONTAINS(ask("SetTarget", "sb", "data", false), ERROR_PREFIX "InProgress: ");
         served_disconnect();
@@ -420,7 +423,8 @@ static void test_vanish(void)
         served_stop();
 }
 
-/* The same at whatever moment: afterwards it is mounted, and taken up, or nothing of it is there.
+/* The same at whatever moment: afterwards it is mounted, and taken up, or
+ * nothing of it is there.
  */
 static void test_vanish_anywhere(void)
 {
@@ -464,7 +468,8 @@ static void test_vanish_anywhere(void)
         served_stop();
 }
 
-/* What hangs is known after a moment, however often clients come and go meanwhile. */
+/* What hangs is known after a moment, however often clients come and go
+ * meanwhile. */
 static void test_vanish_again(void)
 {
         Count c = { 0 };
@@ -481,7 +486,8 @@ static void test_vanish_again(void)
         served_stop();
 }
 
-/* A second client is on no account served instead of the first, nor does it get its answers. */
+/* A second client is on no account served instead of the first, nor does it get
+ * its answers. */
 static void test_second_client(void)
 {
         static const char auth[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
