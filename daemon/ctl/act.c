@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <termios.h>
 
 #include "agent.h"
 #include "call.h"
@@ -75,6 +76,14 @@ static char *list_pending(const Doing *d, const ClientState *state)
         return strv_join(words, ", ");
 }
 
+/* Somebody is asked for a password: the line is not ours. */
+static bool is_asking(void)
+{
+        struct termios t;
+
+        return tcgetattr(STDERR_FILENO, &t) == 0 && !(t.c_lflag & ECHO);
+}
+
 static void show_progress(Doing *d, uint64_t elapsed_usec)
 {
         _cleanup_free_ char *pending = NULL, *shown = NULL;
@@ -82,6 +91,8 @@ static void show_progress(Doing *d, uint64_t elapsed_usec)
         char span[TERM_SPAN_MAX];
         int room = (int)term_width() - TERM_SPAN_MAX;
 
+        if (is_asking())
+                return;
         if (client_try_state(&d->client, &state) >= 0)
                 pending = list_pending(d, &state);
         client_state_done(&state);
