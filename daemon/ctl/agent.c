@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <systemd/sd-login.h>
 
 #include "agent.h"
 #include "macro.h"
@@ -16,13 +17,15 @@
 
 _Noreturn static void run_agent(int fd)
 {
+        /* A desktop's own agent goes first; but where a process is in no session, as a shell of WSL
+         * is, polkit passes over those that are a fallback. */
+        const char *fallback = sd_pid_get_session(0, NULL) >= 0 ? "--fallback" : NULL;
         char number[16];
 
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
         (void)snprintf(number, sizeof(number), "%d", fd);
         if (fcntl(fd, F_SETFD, 0) >= 0)
-                execlp("pkttyagent", "pkttyagent", "--notify-fd", number, "--fallback",
-                       (char *)NULL);
+                execlp("pkttyagent", "pkttyagent", "--notify-fd", number, fallback, (char *)NULL);
         _exit(127);
 }
 
