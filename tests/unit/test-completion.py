@@ -87,7 +87,7 @@ def check_bash_without_verb(shell):
     yield from has(shell.bash("-"), [*options, "--version"], "-")
     yield from has(shell.bash("--watch", "--"), options, "--watch --")
     yield from check(shell.bash("-n", ""), [], "-n")
-    for words in ["-n", "5", ""], ["--lines", "=", "5", ""], ["--json", ""], ["status", ""]:
+    for words in ["-n", "5", ""], ["--lines", "=", "5", ""], ["--json", ""], ["status", ""], ["show", ""]:
         yield from check(shell.bash(*words), ["data", "backup"], words)
     yield from check(shell.bash("-o", ""), ["name", "fsuse%"], "-o")
     yield from check(shell.bash("dev"), ["devices"], "dev")
