@@ -26,6 +26,7 @@ Record *record_free(Record *r)
                 return NULL;
         free(r->target);
         free(r->source);
+        free(r->fsid);
         free(r->asked);
         free(r);
         return NULL;
@@ -76,10 +77,18 @@ static int replace(char **field, const char *value)
         return *field ? 0 : -ENOMEM;
 }
 
-static int parse_line(Record *r, const char *key, const char *value)
+static int parse_devnum(const char *s, dev_t *ret)
 {
         unsigned major_number, minor_number;
 
+        if (sscanf(s, "%u:%u", &major_number, &minor_number) != 2)
+                return -EBADMSG;
+        *ret = makedev(major_number, minor_number);
+        return 0;
+}
+
+static int parse_line(Record *r, const char *key, const char *value)
+{
         if (streq(key, "PHASE"))
                 return parse_phase(value, &r->phase);
         if (streq(key, "TARGET"))
@@ -88,12 +97,12 @@ static int parse_line(Record *r, const char *key, const char *value)
                 return replace(&r->source, value);
         if (streq(key, "ASKED"))
                 return replace(&r->asked, value);
-        if (streq(key, "DEVICE")) {
-                if (sscanf(value, "%u:%u", &major_number, &minor_number) != 2)
-                        return -EBADMSG;
-                r->devnum = makedev(major_number, minor_number);
-                return 0;
-        }
+        if (streq(key, "FSID"))
+                return replace(&r->fsid, value);
+        if (streq(key, "DEVICE"))
+                return parse_devnum(value, &r->devnum);
+        if (streq(key, "MOUNT_DEVICE"))
+                return parse_devnum(value, &r->mount_devnum);
         if (streq(key, "DISKSEQ"))
                 return sscanf(value, "%" SCNu64, &r->diskseq) == 1 ? 0 : -EBADMSG;
         if (streq(key, "MOUNT_ID"))
@@ -179,8 +188,13 @@ int record_save(const char *directory, const char *name, const Record *record)
                 minor(record->devnum), record->diskseq);
         fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\nREAD_ONLY=%d\n", record->mount_id,
                 record->directory_made, record->read_only);
+        if (record->mount_devnum != 0)
+                fprintf(f, "MOUNT_DEVICE=%u:%u\n", major(record->mount_devnum),
+                        minor(record->mount_devnum));
         if (record->source)
                 fprintf(f, "SOURCE=%s\n", record->source);
+        if (record->fsid)
+                fprintf(f, "FSID=%s\n", record->fsid);
         if (record->asked)
                 fprintf(f, "ASKED=%s\n", record->asked);
         /* What was lost on the way may be followed by what was not. */

@@ -29,11 +29,14 @@ typedef struct Record {
         char *target;
         dev_t devnum;
         uint64_t diskseq;
-        char *source; /* of the mount, as mountinfo calls it: where devices are many, maybe another
+        char *source; /* of the mount, as mountinfo called it: where devices are many, maybe another
                          one than DEVNUM; NULL while not mounted */
-        int mount_id; /* 0 while not mounted */
-        char *asked;  /* what the file asked for when it was mounted, as record_asked() has it; NULL
-                         unknown */
+        dev_t mount_devnum; /* of the mount, as mountinfo has it: of btrfs one that stands for no
+                               device; 0 unknown */
+        char *fsid;         /* of a btrfs, as btrfs_read_uuid() gives it; NULL unknown */
+        int mount_id;       /* 0 while not mounted */
+        char *asked; /* what the file asked for when it was mounted, as record_asked() has it; NULL
+                        unknown */
         bool directory_made; /* the target is ours, to be removed when empty */
         bool read_only;      /* it was so when it was mounted, or found */
 } Record;

@@ -38,6 +38,17 @@ int btrfs_scan(const char *node)
         return r < 0 ? -errno : r == 0;
 }
 
+int btrfs_read_uuid(int fd, char ret[static BTRFS_UUID_LENGTH + 1])
+{
+        struct btrfs_ioctl_fs_info_args info = { 0 };
+
+        if (ioctl(fd, BTRFS_IOC_FS_INFO, &info) < 0)
+                return -errno;
+        for (size_t i = 0; i < sizeof(info.fsid); i++)
+                (void)snprintf(ret + 2 * i, 3, "%02x", info.fsid[i]);
+        return 0;
+}
+
 static bool is_device(const struct btrfs_ioctl_dev_info_args *device, dev_t devnum)
 {
         struct stat st;

@@ -11,5 +11,11 @@
  * not any more; 0: it misses some; -errno. */
 int btrfs_scan(const char *node);
 
+#define BTRFS_UUID_LENGTH 32U
+
+/* The UUID of the mounted btrfs that FD (not O_PATH) is in, as hexadecimal digits: it stays
+ * whatever becomes of its devices. 0; -ENOTTY: it is no btrfs; -errno. */
+int btrfs_read_uuid(int fd, char ret[static BTRFS_UUID_LENGTH + 1]);
+
 /* Whether what is mounted on TARGET is a btrfs that is on DEVNUM, maybe among others. */
 bool btrfs_is_on_device(const char *target, dev_t devnum);

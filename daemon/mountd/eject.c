@@ -16,6 +16,7 @@
 #include "mount.h"
 #include "mountinfo.h"
 #include "record.h"
+#include "recorded.h"
 #include "target.h"
 
 /* After umount(2) the kernel takes a superblock down a little later when somebody looks at it just
@@ -82,7 +83,7 @@ static int open_devices(Ejection *e, const ConfigSource *source)
         _cleanup_(record_freep) Record *record = NULL;
 
         if (record_load(e->mounter->records, e->name, &record) < 0 ||
-            mounter_is_mounted(record) <= 0)
+            recorded_is_mounted(record) <= 0)
                 return open_by_file(e, source);
         e->record = TAKE_PTR(record);
         return members_open(e->record->devnum, e->record->diskseq, &e->members, e->report);

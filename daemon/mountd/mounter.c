@@ -23,6 +23,7 @@
 #include "mountinfo.h"
 #include "parse.h"
 #include "record.h"
+#include "recorded.h"
 #include "shared.h"
 #include "target.h"
 #include "unit-target.h"
@@ -104,14 +105,12 @@ static int save(const Mounter *m, const char *name, Record *record, RecordPhase 
         return 0;
 }
 
-/* After the mount is verified or described. */
+/* After the mount, whose root is PATH in DIR_FD, is verified or described. */
 static int save_mounted(const Mounter *m, const char *name, Record *record, int mount_id,
-                        Report *report)
+                        int dir_fd, const char *path, Report *report)
 {
-        const char *source = report_get(report, "Source");
-
-        free(record->source);
-        record->source = source ? strdup(source) : NULL;
+        if (recorded_identify(record, dir_fd, path, mount_id, report) < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, ENOMEM, "Out of memory");
         return save(m, name, record, RECORD_MOUNTED, mount_id, report);
 }
 
@@ -144,7 +143,7 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
         if (r >= 0) {
                 note_read_only(record, NULL, report);
                 fs_errors_look(m->errors_fd, fd, ".", id, report);
-                r = save_mounted(m, config->name, record, id, report);
+                r = save_mounted(m, config->name, record, id, fd, ".", report);
         }
         if (r < 0)
                 (void)mount_detach(target->parent_fd, target->name, id, MNT_DETACH);
@@ -256,31 +255,7 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
                 return r;
         note_read_only(record, old, report);
         fs_errors_look(m->errors_fd, AT_FDCWD, where, id, report);
-        return save_mounted(m, config->name, record, id, report);
-}
-
-/* Of a filesystem whose device number is its own (btrfs) the source says which it is. */
-static bool is_on_device(const MountEntry *e, const Record *record)
-{
-        if (major(e->devnum) != 0)
-                return e->devnum == record->devnum;
-        return streq_ptr(e->source, record->source);
-}
-
-/* Its ID alone proves nothing: once free, the kernel gives it to the next mount. */
-int mounter_is_mounted(const Record *record)
-{
-        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
-        const MountEntry *e;
-        int r;
-
-        if (record->phase != RECORD_MOUNTED)
-                return 0;
-        r = mountinfo_read_self(&info);
-        if (r < 0)
-                return r;
-        e = mountinfo_find_id(info, record->mount_id);
-        return e && streq(e->target, record->target) && is_on_device(e, record);
+        return save_mounted(m, config->name, record, id, AT_FDCWD, where, report);
 }
 
 /* One volume is mounted once: its file may name another target by now, or another device fit. */
@@ -288,7 +263,7 @@ static int check_not_mounted(const Mounter *m, const VolumeConfig *config, Repor
 {
         _cleanup_(record_freep) Record *record = NULL;
 
-        if (record_load(m->records, config->name, &record) < 0 || mounter_is_mounted(record) <= 0)
+        if (record_load(m->records, config->name, &record) < 0 || recorded_is_mounted(record) <= 0)
                 return 0;
         return report_fail(report, "AlreadyMounted", STEP_TARGET, EBUSY,
                            "%s is mounted on %s already, from device %u:%u; unmount it there first",
@@ -343,7 +318,7 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 static bool is_recorded(const Record *record, const Device *d)
 {
         return record && record->devnum == d->devnum && record->diskseq == d->diskseq &&
-               mounter_is_mounted(record) > 0;
+               recorded_is_mounted(record) > 0;
 }
 
 int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
@@ -395,7 +370,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         dev_t devnum = record->devnum;
-        int r = mounter_is_mounted(record);
+        int r = recorded_is_mounted(record);
 
         if (r == 0)
                 return 0; /* not mounted any more, or something else is there: ours is gone */
@@ -404,7 +379,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
         if (r >= 0)
                 r = mount_detach(target.parent_fd, target.name, record->mount_id,
                                  lazy ? MNT_DETACH : 0);
-        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && mounter_is_mounted(record) <= 0))
+        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && recorded_is_mounted(record) <= 0))
                 return 0;
         if (r == -ESTALE || r == -EINVAL || r == -ENOENT)
                 return report_fail(
@@ -425,7 +400,7 @@ static int detach(const char *name, const Record *record, bool lazy, Report *rep
 static int detach_marked(const Mounter *m, const char *name, const Record *record, bool lazy,
                          Report *report)
 {
-        bool marks = path_is_below(record->target, m->shared) && mounter_is_mounted(record) > 0;
+        bool marks = path_is_below(record->target, m->shared) && recorded_is_mounted(record) > 0;
         int k = marks ? shared_mark(m->shared, record->devnum, record->diskseq) : 0;
         int r = detach(name, record, lazy, report);
 
@@ -476,7 +451,7 @@ int mounter_set_target(const Mounter *m, const char *name, bool active, Report *
 
         /* Nobody gets what needs the volume started while it is not mounted. */
         if (active &&
-            (record_load(m->records, name, &record) < 0 || mounter_is_mounted(record) <= 0))
+            (record_load(m->records, name, &record) < 0 || recorded_is_mounted(record) <= 0))
                 return report_fail(report, "NotMounted", STEP_RUN, ENOENT, "%s is not mounted",
                                    name);
         return unit_target_set(m->flags, name, active, report);

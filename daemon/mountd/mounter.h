@@ -44,9 +44,6 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
  * unmounted by intent. Where it is not mounted any more, does the rest. */
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report);
 
-/* Whether the mount that RECORD speaks of is there: 1, 0, -errno. */
-int mounter_is_mounted(const Record *record);
-
 /* Notes in the record that D, which CONFIG means, is not to be mounted before it is replugged. */
 int mounter_hold_back(const Mounter *m, const VolumeConfig *config, const Device *d,
                       Report *report);

@@ -50,6 +50,7 @@ static const ReportKey keys[] = {
         { "MountId", 'i' },
         { "Target", 's' },
         { "Source", 's' },
+        { "MountDevice", 't' }, /* as mountinfo has it */
         { "Options", 's' },
         { "ReadOnly", 'b' },
         { "MadeReadOnly", 'b' },

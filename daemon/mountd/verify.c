@@ -88,6 +88,7 @@ static int describe(const MountEntry *e, const Device *d, Report *report)
         report_add(report, "DeviceNumber", "%" PRIu64, (uint64_t)d->devnum);
         report_add(report, "DiskSequence", "%" PRIu64, d->diskseq);
         report_add(report, "MountId", "%d", e->id);
+        report_add(report, "MountDevice", "%" PRIu64, (uint64_t)e->devnum);
         report_add(report, "ReadOnly", "%s", mount_entry_is_read_only(e) ? "yes" : "no");
         return 0;
 }

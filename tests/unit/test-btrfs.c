@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
+#include <linux/btrfs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 
 #include "images.h"
 #include "macro.h"
+#include "mountinfo.h"
 #include "record.h"
 #include "served.h"
 #include "test.h"
@@ -148,5 +152,52 @@ static void test_other_one_is_not_taken_for_it(void)
         served_stop();
 }
 
+static void change_devices(unsigned long command, const char *node)
+{
+        struct btrfs_ioctl_vol_args args = { 0 };
+        _cleanup_close_ int fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        (void)snprintf(args.name, sizeof(args.name), "%s", node);
+        ASSERT_OK(ioctl(fd, command, &args));
+}
+
+static char *source_of(int id)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *m = NULL;
+        const MountEntry *e;
+
+        ASSERT_OK(mountinfo_read_self(&m));
+        e = mountinfo_find_id(m, id);
+        ASSERT(e);
+        return strdup(e->source);
+}
+
+/* As after `btrfs device remove` or `btrfs replace`: the mount is the same, what it calls its
+ * source is not. */
+static void test_its_source_changes(void)
+{
+        _cleanup_free_ char *before = NULL, *after = NULL;
+        Disk a, b, c;
+        int id;
+
+        begin(&a);
+        configure("");
+        attach_second(&b);
+        served_attach("btrfs", &c);
+        ASSERT_CONTAINS(ask_mount("data", &a), "Target s ");
+        id = mount_on(served.where);
+        before = source_of(id);
+        change_devices(BTRFS_IOC_ADD_DEV, c.node);
+        change_devices(BTRFS_IOC_RM_DEV, before);
+        after = source_of(id);
+        ASSERT(before && after && !streq(before, after));
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        detach(&a);
+        detach(&b);
+        detach(&c);
+        served_stop();
+}
+
 TEST_MAIN(TEST(comes_one_by_one), TEST(one_went), TEST(no_such_subvolume),
-          TEST(other_one_is_not_taken_for_it))
+          TEST(other_one_is_not_taken_for_it), TEST(its_source_changes))

@@ -14,7 +14,7 @@
 static void test_round_trip(void)
 {
         const char *dir = test_directory();
-        char target[] = "/mnt/with space/and=sign", source[] = "/dev/a b",
+        char target[] = "/mnt/with space/and=sign", source[] = "/dev/a b", fsid[] = "0123ab",
              asked[] = "/mnt/a ext4 ro noatime,data=ordered";
         const Record in = {
                 .phase = RECORD_MOUNTED,
@@ -22,6 +22,8 @@ static void test_round_trip(void)
                 .devnum = makedev(259, 70000),
                 .diskseq = UINT64_MAX,
                 .source = source,
+                .mount_devnum = makedev(0, 70),
+                .fsid = fsid,
                 .mount_id = 4711,
                 .asked = asked,
                 .directory_made = true,
@@ -36,6 +38,8 @@ static void test_round_trip(void)
         ASSERT(out->devnum == in.devnum);
         ASSERT(out->diskseq == in.diskseq);
         ASSERT_STR(out->source, source);
+        ASSERT(out->mount_devnum == in.mount_devnum);
+        ASSERT_STR(out->fsid, fsid);
         ASSERT_EQ(out->mount_id, 4711);
         ASSERT(out->directory_made);
         ASSERT(out->read_only);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#include "btrfs.h"
+#include "macro.h"
+#include "mount.h"
+#include "mountinfo.h"
+#include "recorded.h"
+
+/* The UUID of the btrfs that is mounted as ID on PATH in DIR_FD; -ESTALE where another mount hides
+ * it. */
+static int read_uuid(int dir_fd, const char *path, int id, char ret[static BTRFS_UUID_LENGTH + 1])
+{
+        _cleanup_close_ int fd =
+                openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        bool is_root;
+        int found, r;
+
+        if (fd < 0)
+                return -errno;
+        r = mount_id_of(fd, &found, &is_root);
+        if (r < 0)
+                return r;
+        return found == id ? btrfs_read_uuid(fd, ret) : -ESTALE;
+}
+
+/* For certain. */
+static bool is_of_another(const MountEntry *e, const Record *record)
+{
+        char uuid[BTRFS_UUID_LENGTH + 1];
+
+        return read_uuid(AT_FDCWD, e->target, e->id, uuid) >= 0 && !streq(uuid, record->fsid);
+}
+
+/* The device number of a btrfs stands for none of its devices and is given again as IDs are, to
+ * whatever is mounted next; and the device that it calls its source changes as devices come and go.
+ */
+static bool is_of_btrfs(const MountEntry *e, const Record *record)
+{
+        bool is_same_source = streq_ptr(e->source, record->source);
+
+        if (record->mount_devnum == 0 || !record->fsid)
+                return is_same_source;
+        return e->devnum == record->mount_devnum && streq(e->type, "btrfs") &&
+               (is_same_source || !is_of_another(e, record));
+}
+
+static bool is_on_device(const MountEntry *e, const Record *record)
+{
+        return major(e->devnum) != 0 ? e->devnum == record->devnum : is_of_btrfs(e, record);
+}
+
+/* Its ID alone proves nothing: once free, the kernel gives it to the next mount. */
+int recorded_is_mounted(const Record *record)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        int r;
+
+        if (record->phase != RECORD_MOUNTED)
+                return 0;
+        r = mountinfo_read_self(&info);
+        if (r < 0)
+                return r;
+        e = mountinfo_find_id(info, record->mount_id);
+        return e && streq(e->target, record->target) && is_on_device(e, record);
+}
+
+static int replace(char **field, const char *value)
+{
+        free(*field);
+        *field = value ? strdup(value) : NULL;
+        return value && !*field ? -ENOMEM : 0;
+}
+
+int recorded_identify(Record *record, int dir_fd, const char *path, int id, const Report *report)
+{
+        const char *devnum = report_get(report, "MountDevice");
+        char uuid[BTRFS_UUID_LENGTH + 1];
+        uint64_t n = 0;
+        int r = replace(&record->source, report_get(report, "Source"));
+
+        if (r >= 0)
+                r = replace(&record->fsid, read_uuid(dir_fd, path, id, uuid) >= 0 ? uuid : NULL);
+        if (devnum && sscanf(devnum, "%" SCNu64, &n) == 1)
+                record->mount_devnum = n;
+        return r;
+}
