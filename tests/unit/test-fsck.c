@@ -223,8 +223,8 @@ static void test_orphan(void)
         need_pidfd();
         begun = text_format("%s/begun", dir);
         end = text_format("%s/end", dir);
-        script = text_format("trap 'echo leaving; echo end >%s; exit' TERM; echo >%s; while :; do "
-                             "sleep 0.05; done",
+        script = text_format("trap 'echo leaving; echo end >%s; exit' TERM; sleep 1000 & echo >%s; "
+                             "wait",
                              end, begun);
         leave_orphan(script, begun, -1);
         while (access(end, F_OK) < 0 && now_usec() < limit)
