@@ -2,9 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "device.h"
 #include "eject.h"
@@ -47,7 +44,6 @@ Request *request_free(Request *q)
 {
         if (!q)
                 return NULL;
-        sd_event_source_disable_unref(q->orphan);
         sd_bus_message_unref(q->message);
         free(q->name);
         volume_config_free(q->config);
@@ -78,7 +74,7 @@ static bool is_displaceable(const Request *q)
 
 static bool is_in_way(const Request *q, const Request *other)
 {
-        if (!streq_ptr(other->name, q->name) || (other->is_done && !other->orphan))
+        if (!streq_ptr(other->name, q->name) || other->is_done)
                 return false;
         if (!needs_no_disk(q))
                 return true;
@@ -173,9 +169,8 @@ static void note_hanging(Request *q)
         q->hangs = true;
         log_full(LOG_WARNING, ETIMEDOUT, &about,
                  "Gave up %s at step %s, and its process %d does not end: the disk does not answer",
-                 what ? what : "a request",
-                 failure_step_to_string(q->job ? job_step(q->job) : q->step),
-                 (int)(q->orphan ? q->orphan_pid : q->pid));
+                 what ? what : "a request", failure_step_to_string(job_step(q->job)),
+                 (int)job_pid(q->job));
 }
 
 static void await_death(Requests *rs, uint64_t usec)
@@ -233,7 +228,6 @@ static void work(Report *report, void *args)
         const ConfigSource *config = &q->requests->config;
         Mounter m = q->requests->mounter;
 
-        (void)setsid(); /* what it starts is known by that */
         m.errors_fd = m.errors_fd >= 0 ? JOB_KEPT_FD : -1;
         m.progress = job_progress;
         m.percent = job_percent;
@@ -317,11 +311,6 @@ static void on_percent(Job *job, unsigned percent, void *userdata)
         q->requests->handler.percent(q, percent, q->requests->handler.userdata);
 }
 
-static char *children_path(void)
-{
-        return text_format("/proc/self/task/%d/children", (int)getpid());
-}
-
 /* No other may be at work on NAME meanwhile: the last of them leaves it to be done. */
 static void tidy_up_after(const Request *q)
 {
@@ -333,66 +322,15 @@ static void tidy_up_after(const Request *q)
         (void)requests_start_own(q->requests, REQUEST_TIDY, q->name);
 }
 
-/* A child may die while a process that it started, to probe or to check, is not to be ended: that
- * sits on the disk, and is our child then. The one of Q's that came last, which may be there for
- * the end of the others; 0 none. Buries the dead. */
-static pid_t find_orphan(const Request *q)
+static void on_gone(Job *job, void *userdata)
 {
-        _cleanup_free_ char *path = children_path();
-        FILE *f = path ? fopen(path, "re") : NULL;
-        pid_t found = 0;
-        int pid;
+        _cleanup_(request_freep) Request *q = userdata;
 
-        while (f && fscanf(f, "%d", &pid) == 1) {
-                siginfo_t info = { 0 };
-
-                /* Those of which we hear just now are the loop's to bury. */
-                if (pid != q->pid && pid != q->orphan_pid && getsid(pid) == q->pid &&
-                    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
-                        found = pid;
-        }
-        if (f)
-                (void)fclose(f);
-        return found;
-}
-
-static int on_orphan(sd_event_source *source, const siginfo_t *info, void *userdata);
-
-/* Its child is no more: nor is it, unless that left somebody behind. */
-static void end(Request *q)
-{
-        pid_t pid = find_orphan(q);
-
-        if (pid > 0 &&
-            sd_event_add_child(q->requests->event, &q->orphan, pid, WEXITED, on_orphan, q) >= 0) {
-                q->orphan_pid = pid;
-                give_up(q);
-                return;
-        }
         unlink_request(q);
         if (q->hangs)
                 tell_status(q->requests);
         if (q->leaves_work)
                 tidy_up_after(q);
-        request_free(q);
-}
-
-static int on_orphan(sd_event_source *source, const siginfo_t *info, void *userdata)
-{
-        Request *q = userdata;
-
-        q->orphan = sd_event_source_disable_unref(q->orphan);
-        end(q);
-        return 0;
-}
-
-static void on_gone(Job *job, void *userdata)
-{
-        Request *q = userdata;
-
-        q->step = job_step(job);
-        q->job = NULL;
-        end(q);
 }
 
 static uint64_t timeout_of(const Request *q)
@@ -438,7 +376,6 @@ int requests_start(Requests *rs, Request *q)
                       &q->job);
         if (r < 0)
                 return r;
-        q->pid = job_pid(q->job);
         q->next = rs->first;
         rs->first = q;
         rs->n++;
@@ -462,19 +399,9 @@ void requests_give_up_all(Requests *rs)
                 q->message = sd_bus_message_unref(q->message);
                 if (is_own(q)) /* what tidies up after a client outlives it */
                         continue;
-                if (q->job)
-                        job_kill(q->job);
+                job_kill(q->job);
                 give_up(q);
         }
-}
-
-/* Without that list they would not be found, and nobody bury them. */
-static void take_orphans(void)
-{
-        _cleanup_free_ char *path = children_path();
-
-        if (path && access(path, R_OK) == 0)
-                (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
 int requests_new(sd_event *event, const Mounter *mounter, const ConfigSource *config,
@@ -494,7 +421,6 @@ int requests_new(sd_event *event, const Mounter *mounter, const ConfigSource *co
                 r = sd_event_source_set_enabled(rs->dying, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        take_orphans();
         *ret = TAKE_PTR(rs);
         return 0;
 }

@@ -39,11 +39,7 @@ typedef struct Request {
 
         /* Once it is begun. */
         Requests *requests;
-        Job *job;                /* NULL: its child is no more */
-        pid_t pid;               /* of its child, and the session that its processes are in */
-        FailureStep step;        /* its child's last one */
-        sd_event_source *orphan; /* what that left behind, or one of them; NULL none is known */
-        pid_t orphan_pid;
+        Job *job;
         bool is_displaced;    /* it was given up for one that does not wait */
         bool leaves_work;     /* when it is gone, somebody is to tidy up */
         bool is_done;         /* with one: its child only ends */
@@ -59,8 +55,8 @@ DEFINE_CLEANUP(Request *, request_free)
 
 typedef struct RequestsHandler {
         /* Once for each; the report says how it went, or that its child did not live to tell. NULL:
-         * there is no memory to say anything. Q stays until its child is no more, and all that this
-         * started; its message is dropped next. */
+         * there is no memory to say anything. Q stays until its child is no more; its message is
+         * dropped next. */
         void (*done)(const Request *q, const Report *report, void *userdata);
         void (*step)(const Request *q, FailureStep step, void *userdata);
         void (*percent)(const Request *q, unsigned percent, void *userdata);
@@ -68,16 +64,15 @@ typedef struct RequestsHandler {
         void *userdata;
 } RequestsHandler;
 
-/* Makes the process the one that orphans of its children go to. MOUNTER: for the children, with the
- * descriptor that they inherit, and without callbacks. What it and CONFIG point to must live as
- * long. */
+/* MOUNTER: for the children, with the descriptor that they inherit, and without callbacks. What it
+ * and CONFIG point to must live as long. */
 int requests_new(sd_event *event, const Mounter *mounter, const ConfigSource *config,
                  const RequestsHandler *handler, Requests **ret);
 /* Kills what is at work; nobody is told. */
 Requests *requests_free(Requests *rs);
 DEFINE_CLEANUP(Requests *, requests_free)
 
-/* Those of which a process is there. */
+/* Those whose child is there. */
 unsigned requests_count(const Requests *rs);
 /* One of the same NAME for which Q, which is not begun yet, would have to wait; NULL none. What
  * needs no disk, as it takes a mount away lazily or stops its target, waits for none that was given

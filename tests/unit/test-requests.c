@@ -256,36 +256,6 @@ static void test_timed_out(void)
         served_stop();
 }
 
-/* Not the child hangs, but what it started: a check. The child is gone when it
- * is given up. */
-static void test_orphan(void)
-{
-        _cleanup_free_ char *program = NULL, *path = NULL;
-        const char *directory;
-        Count c = { 0 };
-
-        served_begin_with_disks();
-        directory = served_freeze();
-        program = text_format("#!/bin/sh\nexec mkdir %s/checked\n", directory);
-        path = text_format("%s/fsck.ext4", served.sbin);
-        test_write(served.sbin, "fsck.ext4", program);
-        ASSERT_OK(chmod(path, 0755));
-        served_configure("data", served.where, "Check=always\nMountTimeoutSec=1\n");
-        served_start();
-        send_mount(&c);
-        collect(1, &c);
-        WAIT_FOR(has_status_of_data());
-        WAIT_FOR(served_count_children() == 1); /* without what was to end the check */
-        ASSERT_CONTAINS(ask_mount("data", &served.disk), ERROR_PREFIX "Hanging: The disk");
-        ASSERT_CONTAINS(ask_probe(&served.disk), ERROR_PREFIX "Hanging: ");
-        ASSERT_EQ(served_count_children(), 1);
-        served_thaw();
-        WAIT_FOR(served_count_children() == 0);
-        WAIT_FOR(has_status(""));
-        ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false\n");
-        served_stop();
-}
-
 /* What is lost. */
 
 static void save_record(const char *target, bool directory_made)
@@ -537,7 +507,6 @@ static void test_second_client(void)
         served_stop();
 }
 
-TEST_MAIN(TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out), TEST(orphan),
-          TEST(lost_beside_given_up), TEST(lost_while_at_work), TEST(lost_and_hanging),
-          TEST(timed_out_answer), TEST(vanish), TEST(vanish_anywhere), TEST(vanish_again),
-          TEST(second_client))
+TEST_MAIN(TEST(flood), TEST(limit), TEST(in_progress), TEST(timed_out), TEST(lost_beside_given_up),
+          TEST(lost_while_at_work), TEST(lost_and_hanging), TEST(timed_out_answer), TEST(vanish),
+          TEST(vanish_anywhere), TEST(vanish_again), TEST(second_client))
