@@ -206,11 +206,12 @@ static int check_drives(Ejection *e)
 static int sync_mount(const Ejection *e)
 {
         _cleanup_(target_done) Target t = { .fd = -1, .parent_fd = -1 };
+        _cleanup_free_ char *where = NULL;
         _cleanup_close_ int fd = -1;
         bool is_root;
         int id;
 
-        if (target_open_existing(e->record->target, &t) < 0 ||
+        if (recorded_find(e->record, &where) <= 0 || target_open_existing(where, &t) < 0 ||
             mount_id_of(t.fd, &id, &is_root) < 0 || id != e->record->mount_id)
                 return 0; /* unmounting says why */
         fd = openat(t.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -29,6 +29,9 @@
 #include "unit-target.h"
 #include "verify.h"
 
+/* A mount moves with every directory above it that is renamed. */
+#define DETACH_TRIES 3U
+
 static void progress(const Mounter *m, FailureStep step)
 {
         m->progress(step, m->userdata);
@@ -238,9 +241,10 @@ static int inherit_asked(const VolumeConfig *config, int id, const Record *old, 
         return record->asked ? 0 : -ENOMEM;
 }
 
-/* OLD: the record of the mount, NULL when there is none. */
-static int adopt(const Mounter *m, const VolumeConfig *config, const char *where, const Device *d,
-                 int id, const Record *old, Report *report)
+/* WHERE it was mounted, and PLACE, where it is by now. OLD: the record of the mount, NULL when
+ * there is none. */
+static int adopt(const Mounter *m, const VolumeConfig *config, const char *where, const char *place,
+                 const Device *d, int id, const Record *old, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
         int r = new_record(where, d, made_before(m, config->name, where), &record);
@@ -249,26 +253,27 @@ static int adopt(const Mounter *m, const VolumeConfig *config, const char *where
                 r = inherit_asked(config, id, old, record, report);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_VERIFY, r, "Out of memory");
-        target_share(where, report);
-        r = verify_describe(id, d, report);
+        target_share(place, report);
+        r = verify_describe(id, d, where, report);
         if (r < 0)
                 return r;
         note_read_only(record, old, report);
-        fs_errors_look(m->errors_fd, AT_FDCWD, where, id, report);
-        return save_mounted(m, config->name, record, id, AT_FDCWD, where, report);
+        fs_errors_look(m->errors_fd, AT_FDCWD, place, id, report);
+        return save_mounted(m, config->name, record, id, AT_FDCWD, place, report);
 }
 
 /* One volume is mounted once: its file may name another target by now, or another device fit. */
 static int check_not_mounted(const Mounter *m, const VolumeConfig *config, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
+        _cleanup_free_ char *where = NULL;
 
-        if (record_load(m->records, config->name, &record) < 0 || recorded_is_mounted(record) <= 0)
+        if (record_load(m->records, config->name, &record) < 0 ||
+            recorded_find(record, &where) <= 0)
                 return 0;
         return report_fail(report, "AlreadyMounted", STEP_TARGET, EBUSY,
                            "%s is mounted on %s already, from device %u:%u; unmount it there first",
-                           config->name, record->target, major(record->devnum),
-                           minor(record->devnum));
+                           config->name, where, major(record->devnum), minor(record->devnum));
 }
 
 static bool is_recorded_elsewhere(const Mounter *m, const VolumeConfig *config)
@@ -301,7 +306,7 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
                                    "Cannot read mountinfo: %s", strerror(-r));
         if (r > 0)
-                return adopt(m, config, config->where, b.device, id, NULL, report);
+                return adopt(m, config, config->where, config->where, b.device, id, NULL, report);
         r = check_not_mounted(m, config, report);
         if (r >= 0)
                 r = checker_check(m, config, &b, &read_only, report);
@@ -314,11 +319,12 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         return r;
 }
 
-/* Whether the record says that the mount ID is ours, and of just this incarnation of the device. */
-static bool is_recorded(const Record *record, const Device *d)
+/* Whether the record says that the mount ID is ours, and of just this incarnation of the device;
+ * then *ret_place is where it is. */
+static bool is_recorded(const Record *record, const Device *d, char **ret_place)
 {
         return record && record->devnum == d->devnum && record->diskseq == d->diskseq &&
-               recorded_is_mounted(record) > 0;
+               recorded_find(record, ret_place) > 0;
 }
 
 int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
@@ -326,6 +332,7 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 {
         _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
         _cleanup_(record_freep) Record *record = NULL;
+        _cleanup_free_ char *place = NULL;
         const char *where;
         int id, r;
 
@@ -337,8 +344,8 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (r < 0)
                 return r;
         /* What a record of ours proves need not be probed. */
-        if (is_recorded(record, b.device))
-                return adopt(m, config, where, b.device, record->mount_id, record, report);
+        if (is_recorded(record, b.device, &place))
+                return adopt(m, config, where, place, b.device, record->mount_id, record, report);
         r = blockdev_probe(&b, report);
         if (r >= 0)
                 r = check_device(config, b.device, report);
@@ -349,7 +356,7 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
                 return report_fail(report, "NotMounted", STEP_VERIFY, r < 0 ? r : EINVAL,
                                    "%s is not mounted on %s", b.device->node,
                                    where ? where : "anything");
-        return adopt(m, config, where, b.device, id, NULL, report);
+        return adopt(m, config, where, where, b.device, id, NULL, report);
 }
 
 static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
@@ -366,33 +373,59 @@ static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
         return 0;
 }
 
-static int detach(const char *name, const Record *record, bool lazy, Report *report)
+/* WHERE: its mount point by now. -ESTALE, -EINVAL, -ENOENT: it is not, or not to be reached. */
+static int detach_from(const char *where, const Record *record, bool lazy, dev_t *ret_devnum)
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
-        dev_t devnum = record->devnum;
-        int r = recorded_is_mounted(record);
+        int r = open_to_unmount(where, &target, ret_devnum);
 
-        if (r == 0)
-                return 0; /* not mounted any more, or something else is there: ours is gone */
-        if (r > 0)
-                r = open_to_unmount(record->target, &target, &devnum);
-        if (r >= 0)
-                r = mount_detach(target.parent_fd, target.name, record->mount_id,
-                                 lazy ? MNT_DETACH : 0);
-        if (r >= 0 || ((r == -EINVAL || r == -ENOENT) && recorded_is_mounted(record) <= 0))
-                return 0;
-        if (r == -ESTALE || r == -EINVAL || r == -ENOENT)
+        if (r < 0)
+                return r;
+        return mount_detach(target.parent_fd, target.name, record->mount_id, lazy ? MNT_DETACH : 0);
+}
+
+static bool is_elsewhere(int error)
+{
+        return error == -ESTALE || error == -EINVAL || error == -ENOENT;
+}
+
+static int fail_detach(const char *name, const char *where, dev_t devnum, int error, Report *report)
+{
+        if (is_elsewhere(error))
                 return report_fail(
                         report, "Busy", STEP_UNMOUNT, EBUSY,
                         "Something else is mounted over %s, or above it; unmount that first",
-                        record->target);
-        if (r != -EBUSY)
-                return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
-                                   "Cannot unmount %s of %s: %s", record->target, name,
-                                   strerror(-r));
+                        where);
+        if (error != -EBUSY)
+                return report_fail(report, "MountFailed", STEP_UNMOUNT, error,
+                                   "Cannot unmount %s of %s: %s", where, name, strerror(-error));
         holders_report(devnum, report);
-        return report_fail(report, "Busy", STEP_UNMOUNT, r, "%s is in use; it stays mounted",
-                           record->target);
+        return report_fail(report, "Busy", STEP_UNMOUNT, error, "%s is in use; it stays mounted",
+                           where);
+}
+
+/* Never is it said to be gone while it is there. */
+static int detach(const char *name, const Record *record, bool lazy, Report *report)
+{
+        dev_t devnum = record->devnum;
+        int error = 0;
+
+        for (unsigned i = 0;; i++) {
+                _cleanup_free_ char *where = NULL;
+                int r = recorded_find(record, &where);
+
+                if (r == 0)
+                        return 0; /* or something else is there: ours is gone */
+                if (r < 0)
+                        return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
+                                           "Cannot see whether %s is mounted: %s", name,
+                                           strerror(-r));
+                if (i == DETACH_TRIES || (error < 0 && !is_elsewhere(error)))
+                        return fail_detach(name, where, devnum, error, report);
+                error = detach_from(where, record, lazy, &devnum);
+                if (error >= 0)
+                        return 0;
+        }
 }
 
 /* Other distributions have it mounted too, as one mount with ours: they see it go, and must know by

@@ -43,19 +43,23 @@ static bool is_of_btrfs(const MountEntry *e, const Record *record)
 {
         bool is_same_source = streq_ptr(e->source, record->source);
 
-        if (record->mount_devnum == 0 || !record->fsid)
-                return is_same_source;
-        return e->devnum == record->mount_devnum && streq(e->type, "btrfs") &&
-               (is_same_source || !is_of_another(e, record));
+        if (!streq(e->type, "btrfs"))
+                return false;
+        return is_same_source || (record->fsid && !is_of_another(e, record));
 }
 
-static bool is_on_device(const MountEntry *e, const Record *record)
+/* Its ID alone proves nothing: once free, the kernel gives it to the next mount. Where it is
+ * proves nothing either: it can be moved, and so can any directory above it. */
+static bool is_it(const MountEntry *e, const Record *record)
 {
-        return major(e->devnum) != 0 ? e->devnum == record->devnum : is_of_btrfs(e, record);
+        if (record->mount_devnum != 0 && e->devnum != record->mount_devnum)
+                return false;
+        if (major(e->devnum) == 0)
+                return is_of_btrfs(e, record);
+        return e->devnum == record->devnum && streq(e->root, "/");
 }
 
-/* Its ID alone proves nothing: once free, the kernel gives it to the next mount. */
-int recorded_is_mounted(const Record *record)
+int recorded_find(const Record *record, char **ret_target)
 {
         _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
         const MountEntry *e;
@@ -67,7 +71,17 @@ int recorded_is_mounted(const Record *record)
         if (r < 0)
                 return r;
         e = mountinfo_find_id(info, record->mount_id);
-        return e && streq(e->target, record->target) && is_on_device(e, record);
+        if (!e || !is_it(e, record))
+                return 0;
+        *ret_target = strdup(e->target);
+        return *ret_target ? 1 : -ENOMEM;
+}
+
+int recorded_is_mounted(const Record *record)
+{
+        _cleanup_free_ char *target = NULL;
+
+        return recorded_find(record, &target);
 }
 
 static int replace(char **field, const char *value)

@@ -67,7 +67,7 @@ static void warn_of_missing(const MountEntry *e, const MountOptions *options, Re
                            *word, e->target);
 }
 
-static int describe(const MountEntry *e, const Device *d, Report *report)
+static int describe(const MountEntry *e, const Device *d, const char *target, Report *report)
 {
         _cleanup_free_ char *options = mount_entry_options(e);
         const struct {
@@ -76,7 +76,7 @@ static int describe(const MountEntry *e, const Device *d, Report *report)
         } rows[] = {
                 { "Node", d->node },     { "UUID", d->uuid },
                 { "Label", d->label },   { "Type", d->type ? d->type : e->type },
-                { "Target", e->target }, { "Options", options },
+                { "Target", target },    { "Options", options },
                 { "Source", e->source },
         };
 
@@ -104,13 +104,13 @@ static int find(int id, Mountinfo **ret_info, const MountEntry **ret_entry, Repo
         return 0;
 }
 
-int verify_describe(int id, const Device *d, Report *report)
+int verify_describe(int id, const Device *d, const char *target, Report *report)
 {
         _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
         const MountEntry *e;
         int r = find(id, &info, &e, report);
 
-        return r < 0 ? r : describe(e, d, report);
+        return r < 0 ? r : describe(e, d, target, report);
 }
 
 int verify_mount(int id, const Device *d, const char *target, const MountOptions *options,
@@ -131,5 +131,5 @@ int verify_mount(int id, const Device *d, const char *target, const MountOptions
         if (word)
                 return fail(report, target, word);
         warn_of_missing(e, options, report);
-        return describe(e, d, report);
+        return describe(e, d, target, report);
 }

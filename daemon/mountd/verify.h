@@ -23,6 +23,6 @@ bool verify_lacks(int id, const MountOptions *options);
 int verify_mount(int id, const Device *d, const char *target, const MountOptions *options,
                  Report *report);
 
-/* Puts mount ID, target, options in force and the device's name, type, UUID and label into the
- * report. */
-int verify_describe(int id, const Device *d, Report *report);
+/* Puts mount ID, TARGET, where it was mounted, options in force and the device's name, type, UUID
+ * and label into the report. */
+int verify_describe(int id, const Device *d, const char *target, Report *report);

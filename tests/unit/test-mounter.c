@@ -11,6 +11,7 @@
 
 #include "images.h"
 #include "macro.h"
+#include "mountinfo.h"
 #include "record.h"
 #include "served.h"
 #include "shared.h"
@@ -531,6 +532,84 @@ static void test_adopt(void)
         served_stop();
 }
 
+static char *place_of(int id)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *m = NULL;
+        const MountEntry *e;
+
+        ASSERT_OK(mountinfo_read_self(&m));
+        e = mountinfo_find_id(m, id);
+        return e ? strdup(e->target) : NULL;
+}
+
+static void mount_below(const char *parent, const char *where)
+{
+        ASSERT_OK(mkdir(parent, 0755));
+        served_configure("data", where, "");
+        mount_data();
+}
+
+static void assert_is_on(int id, const char *where)
+{
+        _cleanup_free_ char *place = place_of(id);
+
+        ASSERT_STR(place, where);
+}
+
+/* By `mount --move`, or by who owns a directory above: it is the same mount, on another path. */
+static void test_moved_by_somebody(void)
+{
+        static const char *const rows[] = { "renamed", "moved", "renamed, and made anew" };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *d = NULL, *e = NULL, *where = NULL, *place = NULL;
+                _cleanup_close_ int fd = -1;
+                const char *a;
+                int id;
+
+                test_row(rows[i]);
+                begin();
+                d = text_format("%s/d", served.base);
+                e = text_format("%s/e", served.base);
+                where = text_format("%s/data", d);
+                place = text_format("%s/data", e);
+                mount_below(d, where);
+                id = mount_on(where);
+                if (i == 1) {
+                        ASSERT_OK(mkdir(e, 0755));
+                        ASSERT_OK(mkdir(place, 0755));
+                        /* Out of a shared mount the kernel moves none. */
+                        ASSERT_OK(mount(NULL, served.base, NULL, MS_PRIVATE, NULL));
+                        ASSERT_OK(mount(where, place, NULL, MS_MOVE, NULL));
+                } else
+                        ASSERT_OK(rename(d, e));
+                if (i == 2) {
+                        ASSERT_OK(mkdir(d, 0755));
+                        ASSERT_OK(mkdir(where, 0755));
+                }
+                assert_is_on(id, place);
+
+                /* It is neither mounted a second time, nor forgotten, … */
+                a = ask_mount("data", &served.disk);
+                ASSERT_LINE(a, "Error s AlreadyMounted");
+                ASSERT_CONTAINS(a, place);
+                a = ask_adopt(&served.disk);
+                ASSERT_LINE(a, "MountId i %d", id);
+                ASSERT_LINE(a, "Target s %s", where);
+                /* … nor said to be unmounted while it is mounted. */
+                fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                ASSERT(fd >= 0);
+                a = ask("Unmount", "sb", "data", false);
+                ASSERT_LINE(a, "Error s Busy");
+                ASSERT_CONTAINS(a, place);
+                assert_is_on(id, place);
+                fd = close_fd(fd);
+                ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+                assert_is_on(id, NULL);
+                served_stop();
+        }
+}
+
 /* Its file names another place by now: it is mounted once, and known to be where it is. */
 static void test_moved(void)
 {
@@ -672,4 +751,4 @@ TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
           TEST(directory_of_others), TEST(busy), TEST(wrong_device), TEST(probe),
           TEST(second_device), TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
           TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
-          TEST(moved), TEST(tidied_at_start), TEST(directory_mode))
+          TEST(moved_by_somebody), TEST(moved), TEST(tidied_at_start), TEST(directory_mode))
