@@ -293,6 +293,17 @@ static int explain_lost(const PlanInput *in, Plan *p)
         return p->message ? 0 : -ENOMEM;
 }
 
+/* Whether by `mount --move` or with a directory above it. */
+static int explain_moved(const PlanInput *in, Plan *p)
+{
+        p->step = STEP_RUN;
+        p->errnum = ENOENT;
+        p->message = text_format("Somebody moved it to %s, and it is mounted there; move it back, "
+                                 "or unmount it and mount it again",
+                                 in->moved_to);
+        return p->message ? 0 : -ENOMEM;
+}
+
 static bool target_may_be_active(const PlanInput *in)
 {
         return in->target_active || in->target_unsure;
@@ -341,7 +352,8 @@ static int decide_well_mounted(const PlanInput *in, const Device *d, Plan *p)
                         return -ENOMEM;
                 p->step = STEP_RUN;
                 p->errnum = t->error != 0 ? t->error : t->shut_down ? EIO : EROFS;
-        } else if (in->mount_lost > 0 && explain_lost(in, p) < 0)
+        } else if (in->moved_to ? explain_moved(in, p) < 0
+                                : in->mount_lost > 0 && explain_lost(in, p) < 0)
                 return -ENOMEM;
         return decide(p, VOLUME_MOUNTED, next_when_mounted(in), d);
 }

@@ -107,16 +107,17 @@ typedef struct PlanInput {
         bool on_target_is_dead;      /* and its disk is gone */
         PlanMount mount;
         const Device *mount_device; /* of the mount; NULL: it is gone */
-        unsigned mount_lost; /* other devices of its filesystem that went while it was mounted */
-        PlanTrouble trouble; /* of the mount */
-        bool doubted;        /* of the mount it is not known any more whether it is what it was */
-        bool target_active;  /* wslbare@NAME.target is started, as far as we know */
-        bool target_unsure;  /* it was to be started or stopped, and no answer came */
-        bool unmount_wanted; /* somebody asked for it */
-        const Device *eject; /* to be ejected: somebody asked for it, NULL nobody */
-        bool mount_wanted;   /* somebody asked for it, and the device was not replugged since: as
-                                Auto=yes */
-        bool held_back;      /* unmounted by intent or by somebody else, and not replugged since */
+        unsigned mount_lost;  /* other devices of its filesystem that went while it was mounted */
+        const char *moved_to; /* where the mount is by now, NULL where it was mounted */
+        PlanTrouble trouble;  /* of the mount */
+        bool doubted;         /* of the mount it is not known any more whether it is what it was */
+        bool target_active;   /* wslbare@NAME.target is started, as far as we know */
+        bool target_unsure;   /* it was to be started or stopped, and no answer came */
+        bool unmount_wanted;  /* somebody asked for it */
+        const Device *eject;  /* to be ejected: somebody asked for it, NULL nobody */
+        bool mount_wanted;    /* somebody asked for it, and the device was not replugged since: as
+                                 Auto=yes */
+        bool held_back;       /* unmounted by intent or by somebody else, and not replugged since */
         bool keep;     /* with PLAN_MOUNT_GONE: it is to be mounted on the same target again */
         PlanPast past; /* with plan_focus() */
 } PlanInput;

@@ -188,6 +188,8 @@ static int read_value(sd_bus_message *m, const char *key, MountdResult *r)
                 return sd_bus_message_read(m, "v", "t", &r->devnum);
         if (streq(key, "DiskSequence"))
                 return sd_bus_message_read(m, "v", "t", &r->diskseq);
+        if (streq(key, "MountDevice"))
+                return sd_bus_message_read(m, "v", "t", &r->mount_devnum);
         if (streq(key, "Content"))
                 return sd_bus_message_read(m, "v", "u", &r->content);
         if (streq(key, "FilesystemId"))

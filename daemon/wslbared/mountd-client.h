@@ -32,7 +32,8 @@ typedef struct MountdResult {
         char *target, *options, *shared;
         char *checked; /* what came of a check, where that was done */
         uint64_t devnum, diskseq;
-        uint32_t content; /* DeviceContent */
+        uint64_t mount_devnum; /* as mountinfo has it; 0 not said */
+        uint32_t content;      /* DeviceContent */
         int32_t mount_id;
         uint64_t fsid;    /* as in MountdClientHandler.trouble() */
         int32_t fs_error; /* that the filesystem answers with, although it is mounted */

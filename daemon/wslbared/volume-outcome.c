@@ -29,6 +29,7 @@ static int mount_from_result(const Volume *v, MountdResult *r, VolumeMount **ret
                         .id = r->mount_id,
                         .devnum = r->devnum,
                         .diskseq = r->diskseq,
+                        .mount_devnum = r->mount_devnum,
                         .read_only = r->read_only,
                         .made_read_only = r->made_read_only,
                         .stale = r->stale,

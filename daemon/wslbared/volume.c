@@ -66,6 +66,7 @@ static int take_record(Volume *v, const Record *record)
                 .id = record->mount_id,
                 .devnum = record->devnum,
                 .diskseq = record->diskseq,
+                .mount_devnum = record->mount_devnum,
                 .recorded = true,
         };
         v->mount->target = strdup(record->target);
@@ -192,6 +193,7 @@ bool volume_notices_mounts(Volume *v, const Mountinfo *mounts)
                         continue;
                 seen = (seen * 31 + (uint64_t)e->id + 1) * 31 + e->devnum;
                 seen = text_digest(text_digest(seen, e->options), e->super_options);
+                seen = text_digest(seen, e->target);
         }
         v->mounts_seen = seen;
         return seen != before;
@@ -256,17 +258,24 @@ static int act(Volume *v, const Plan *p)
         return -EINVAL;
 }
 
+/* Once free, an ID is given to the next mount, and so is the number of a btrfs. Where it is says
+ * nothing: a mount is moved with each directory above it. */
+static bool is_mount(const VolumeMount *m, const MountEntry *e)
+{
+        if (major(e->devnum) != 0)
+                return e->devnum == m->devnum && streq(e->root, "/");
+        if (m->mount_devnum == 0)
+                return streq(e->target, m->target);
+        return e->devnum == m->mount_devnum && streq(e->type, "btrfs");
+}
+
 /* The mount that it has, NULL when that is not there. */
 static const MountEntry *find_mount(const Volume *v)
 {
         const MountEntry *e =
                 v->mount ? mountinfo_find_id(manager_mounts(v->manager), v->mount->id) : NULL;
 
-        /* The ID alone proves little: once free, the next mount gets it. */
-        if (!e || !streq(e->target, v->mount->target) ||
-            (major(e->devnum) != 0 && e->devnum != v->mount->devnum))
-                return NULL;
-        return e;
+        return e && is_mount(v->mount, e) ? e : NULL;
 }
 
 static void look_at_mount(Volume *v, PlanInput *in)
@@ -282,6 +291,7 @@ static void look_at_mount(Volume *v, PlanInput *in)
         else {
                 in->mount = PLAN_MOUNT_PRESENT;
                 in->doubted = v->mount->doubted;
+                in->moved_to = streq(e->target, v->mount->target) ? NULL : e->target;
                 volume_follow_mount(v, e);
                 in->trouble = volume_trouble(v, e);
         }

@@ -22,10 +22,11 @@ typedef struct Manager Manager;
 /* A mount that mountd made or adopted for us. */
 typedef struct VolumeMount {
         int id;
-        char *target;
+        char *target; /* on which it was mounted */
         dev_t devnum;
         uint64_t diskseq;
-        char *options; /* in force */
+        dev_t mount_devnum; /* as mountinfo has it: of btrfs another one; 0 not known */
+        char *options;      /* in force */
         bool read_only;
         bool made_read_only; /* when it was mounted */
         bool recorded;       /* by mountd, before we started: not looked at yet */

@@ -227,6 +227,8 @@ static int append_mount(const FakeMount *mount, const FakeCall *c, sd_bus_messag
                                       "FilesystemId", "t", fsid_of(mount), "MadeReadOnly", "b",
                                       (int)streq(mount->super, "ro"));
 
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "MountDevice", "t", (uint64_t)mount->devnum);
         if (r >= 0 && mount->error != 0)
                 r = sd_bus_message_append(m, "{sv}", "FilesystemError", "i", (int32_t)mount->error);
         return r;

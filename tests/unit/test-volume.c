@@ -577,9 +577,68 @@ static void test_somebody_moves_it(void)
         scene_start_with_device(s);
         fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
         scene_look_again(s);
-        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "run");
+        ASSERT_CONTAINS(scene_volume(s, "data")->failure_message, "moved it to /mnt/elsewhere");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+        ASSERT_TARGET(s, 1, 0);
+        fake_mountd_move(s->mountd, "/mnt/elsewhere", "/mnt/data");
+        scene_look_again(s);
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+
+        /* It is unmounted from where it is, when its disk goes too. */
+        fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
+        scene_unplug(s, 1);
+        scene_settle(s);
         ASSERT_CALLS(s, 0, 1, 1, 0);
-        ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/elsewhere"));
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+}
+
+/* As to mount --move, and not mounted a second time. */
+static void test_somebody_moves_what_is_kept(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+        scene_start_with_device(s);
+        fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 0);
+}
+
+/* The ID and the number of a btrfs are free again at once. */
+static void test_btrfs_is_known_by_its_number(void)
+{
+        static const struct {
+                const char *row;
+                unsigned number;
+                const char *type;
+                bool is_it;
+        } rows[] = {
+                { "its devices changed", 50, "btrfs", true },
+                { "another number", 51, "btrfs", false },
+                { "another type", 50, "tmpfs", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                Volume *v;
+
+                test_row(rows[i].row);
+                (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "btrfs",
+                                        "/dev/fake1");
+                scene_configure(s, "data", UUID_A, "");
+                scene_start_with_device(s);
+                ASSERT_CALLS(s, 0, 0, 0, 1);
+                v = scene_volume(s, "data");
+                fake_mountd_unmount(s->mountd, "/mnt/data");
+                v->mount->id = fake_mountd_mount(s->mountd, makedev(0, rows[i].number),
+                                                 "/mnt/elsewhere", rows[i].type, "/dev/mapper/x");
+                scene_look_again(s);
+                ASSERT_STATE(s, "data", rows[i].is_it ? "mounted" : "unmounted");
+        }
 }
 
 static void test_somebody_mounts_it_again(void)
@@ -675,5 +734,6 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
           TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
           TEST(target_cannot_be_started), TEST(foreign_remount_by_another_id),
-          TEST(somebody_moves_it), TEST(somebody_mounts_it_again),
+          TEST(somebody_moves_it), TEST(somebody_moves_what_is_kept),
+          TEST(btrfs_is_known_by_its_number), TEST(somebody_mounts_it_again),
           TEST(foreign_mount_on_the_target), TEST(what_is_no_filesystem))
