@@ -16,6 +16,7 @@
 #define FSCONFIG_VALUE_MAX 255U  /* bytes: fsconfig(2) reads 256 with the NUL */
 #define CONTEXT_MESSAGE_MAX 4096 /* bytes; a longer one is lost */
 #define PARENT_MODE 0755
+#define STACKED_MAX 64U
 
 /* ERROR, with a sentence that can be shown, whatever names it speaks of. */
 _printf_(3, 4) static int fail(int error, char **ret_error, const char *format, ...)
@@ -402,6 +403,48 @@ static int verify_attached(int mount_fd, int target_id, int *ret_id, char **ret_
         return 0;
 }
 
+/* Not by statx(2), which asks the filesystem: one that is shut down, or whose server died, answers
+ * with an error, and has to be unmounted all the more. */
+static int read_mount_id(int fd, int *ret)
+{
+        char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)], line[128];
+        int r = -ENODATA;
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+        while (r < 0 && fgets(line, sizeof(line), f))
+                if (sscanf(line, "mnt_id: %d", ret) == 1)
+                        r = 0;
+        (void)fclose(f);
+        return r;
+}
+
+static int is_attached(int id)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *m = NULL;
+        int r = mountinfo_read_self(&m);
+
+        return r < 0 ? r : mountinfo_find_id(m, id) != NULL;
+}
+
+int mount_undo(int mount_fd)
+{
+        int id, r = read_mount_id(mount_fd, &id);
+
+        /* Even by a descriptor, umount2(2) takes the uppermost of those that are mounted there. */
+        for (unsigned i = 0; r >= 0 && i < STACKED_MAX; i++) {
+                if (umount2(fd_path(mount_fd).path, MNT_DETACH) < 0)
+                        return -errno;
+                r = is_attached(id);
+                if (r == 0)
+                        return 0;
+        }
+        return r < 0 ? r : -EBUSY;
+}
+
 int mount_attach(int mount_fd, int target_fd, int *ret_id, char **ret_error)
 {
         int target_id, id, r;
@@ -417,7 +460,7 @@ int mount_attach(int mount_fd, int target_fd, int *ret_id, char **ret_error)
                 return -errno;
         r = verify_attached(mount_fd, target_id, &id, ret_error);
         if (r < 0) {
-                (void)umount2(fd_path(mount_fd).path, MNT_DETACH);
+                (void)mount_undo(mount_fd);
                 return r;
         }
         *ret_id = id;
@@ -484,25 +527,6 @@ int mount_share(int fd, char **ret_path, char **ret_error)
         if (e->shared || e->slave || e->unbindable)
                 return 0;
         return make_shared(e, ret_path, ret_error);
-}
-
-/* Not by statx(2), which asks the filesystem: one that is shut down, or whose server died, answers
- * with an error, and has to be unmounted all the more. */
-static int read_mount_id(int fd, int *ret)
-{
-        char path[sizeof("/proc/self/fdinfo/") + 3 * sizeof(int)], line[128];
-        int r = -ENODATA;
-        FILE *f;
-
-        (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-        f = fopen(path, "re");
-        if (!f)
-                return -errno;
-        while (r < 0 && fgets(line, sizeof(line), f))
-                if (sscanf(line, "mnt_id: %d", ret) == 1)
-                        r = 0;
-        (void)fclose(f);
-        return r;
 }
 
 /* The descriptor is closed again here: it would keep the mount busy. */

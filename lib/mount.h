@@ -44,6 +44,10 @@ int mount_clone(int fd, const MountOptions *options, int *ret_fd, char **ret_err
  * its mount ID. */
 int mount_attach(int mount_fd, int target_fd, int *ret_id, char **ret_error);
 
+/* Takes away what mount_attach() attached as MOUNT_FD, lazily and wherever it is by now, with what
+ * is mounted on it. 0, -errno: it stays. */
+int mount_undo(int mount_fd);
+
 /* The mount ID of what FD (O_PATH is enough) refers to, by statx(2), and whether FD is the root of
  * that mount. */
 int mount_id_of(int fd, int *ret_id, bool *ret_is_root);

@@ -125,8 +125,20 @@ static void note_read_only(Record *record, const Record *old, Report *report)
         report_add(report, "MadeReadOnly", "%s", record->read_only ? "yes" : "no");
 }
 
+/* A mount that is not what it should be goes again; its record stays where it does not. */
+static void undo(const VolumeConfig *config, int fd, bool *ret_is_left, Report *report)
+{
+        int r = mount_undo(fd);
+
+        *ret_is_left = r < 0;
+        if (r < 0)
+                report_add(report, "Warnings",
+                           "What was mounted on %s could not be unmounted again (%s); unmount it",
+                           config->where, strerror(-r));
+}
+
 static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
-                  bool read_only, Target *target, Record *record, Report *report)
+                  bool read_only, Target *target, Record *record, bool *ret_is_left, Report *report)
 {
         _cleanup_(mount_options_freep) MountOptions *options = NULL;
         _cleanup_free_ char *error = NULL;
@@ -149,7 +161,7 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
                 r = save_mounted(m, config->name, record, id, fd, ".", report);
         }
         if (r < 0)
-                (void)mount_detach(target->parent_fd, target->name, id, MNT_DETACH);
+                undo(config, fd, ret_is_left, report);
         return r;
 }
 
@@ -182,7 +194,7 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
 {
         _cleanup_(target_done) Target target = { .fd = -1, .parent_fd = -1 };
         _cleanup_(record_freep) Record *record = NULL;
-        bool made = made_before(m, config->name, config->where);
+        bool made = made_before(m, config->name, config->where), is_left = false;
         int r;
 
         /* Before the directory is made, so that a crash right after leaves nothing nobody knows of.
@@ -197,8 +209,8 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
         if (r >= 0)
                 r = target_open(config, &target, report);
         if (r >= 0)
-                r = attach(m, config, b, read_only, &target, record, report);
-        if (r < 0) {
+                r = attach(m, config, b, read_only, &target, record, &is_left, report);
+        if (r < 0 && !is_left) {
                 if (made)
                         target_remove(config->where);
                 (void)record_remove(m->records, config->name);

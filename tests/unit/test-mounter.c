@@ -11,6 +11,7 @@
 
 #include "images.h"
 #include "macro.h"
+#include "mounter.h"
 #include "mountinfo.h"
 #include "record.h"
 #include "served.h"
@@ -610,6 +611,62 @@ static void test_moved_by_somebody(void)
         }
 }
 
+/* Who owns the directory above is quick, between the mounting and the looking. */
+static void snatch(FailureStep step, void *userdata)
+{
+        char *const *paths =
+                userdata; /* the directory, what it becomes, and the mount point then */
+
+        if (step != STEP_VERIFY)
+                return;
+        ASSERT_OK(rename(paths[0], paths[1]));
+        ASSERT_OK(mount("cover", paths[2], "tmpfs", 0, NULL));
+        ASSERT_OK(mount("another", paths[2], "tmpfs", 0, NULL));
+}
+
+static void ignore_percent(unsigned percent, void *userdata)
+{
+}
+
+static void test_undone_where_it_is(void)
+{
+        _cleanup_(volume_config_freep) VolumeConfig *config = NULL;
+        _cleanup_(report_freep) Report *report = report_new();
+        _cleanup_free_ char *d = NULL, *e = NULL, *where = NULL, *place = NULL, *problem = NULL;
+        const char *dirs[] = { served.config, NULL };
+        const ConfigSource source = { .dirs = dirs, .owner = getuid() };
+        unsigned n_mounts;
+
+        served_begin_with_disks();
+        d = text_format("%s/d", served.base);
+        e = text_format("%s/e", served.base);
+        where = text_format("%s/data", d);
+        place = text_format("%s/data", e);
+        ASSERT_OK(mkdir(served.records, 0755));
+        ASSERT_OK(mkdir(d, 0755));
+        served_configure("data", where, "Check=never\n");
+        ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
+        const char *const sbin[] = { served.sbin, NULL };
+        char *paths[] = { d, e, place };
+        const Mounter m = {
+                .records = served.records,
+                .staging = served.run,
+                .flags = served.run,
+                .shared = served.shared,
+                .sbin = sbin,
+                .errors_fd = -1,
+                .progress = snatch,
+                .percent = ignore_percent,
+                .userdata = paths,
+        };
+        n_mounts = count_mounts();
+        ASSERT(mounter_mount(&m, config, served.disk.devnum, served.disk.diskseq, report) < 0);
+        ASSERT_STR(report_get(report, "Step"), "verify");
+        ASSERT_CONTAINS(report_get(report, "Message"), "somewhere else");
+        ASSERT_EQ(count_mounts(), n_mounts);
+        ASSERT(!load("data"));
+}
+
 /* Its file names another place by now: it is mounted once, and known to be where it is. */
 static void test_moved(void)
 {
@@ -751,4 +808,5 @@ TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
           TEST(directory_of_others), TEST(busy), TEST(wrong_device), TEST(probe),
           TEST(second_device), TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
           TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
-          TEST(moved_by_somebody), TEST(moved), TEST(tidied_at_start), TEST(directory_mode))
+          TEST(moved_by_somebody), TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start),
+          TEST(directory_mode))
