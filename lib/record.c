@@ -17,6 +17,7 @@
 static const char *const phase_names[] = {
         [RECORD_MOUNTING] = "mounting",
         [RECORD_MOUNTED] = "mounted",
+        [RECORD_UNMOUNTING] = "unmounting",
         [RECORD_UNMOUNTED] = "unmounted",
 };
 

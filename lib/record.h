@@ -19,8 +19,9 @@
 typedef enum RecordPhase {
         RECORD_MOUNTING, /* about to be mounted: it may be, or not */
         RECORD_MOUNTED,
-        RECORD_UNMOUNTED, /* by intent, or found unmounted: not to be undone before the device is
-                             replugged */
+        RECORD_UNMOUNTING, /* about to be unmounted, by intent: it may be, or not */
+        RECORD_UNMOUNTED,  /* by intent, or found unmounted: not to be undone before the device is
+                              replugged */
         _RECORD_PHASE_MAX,
 } RecordPhase;
 

@@ -459,6 +459,36 @@ static int detach_marked(const Mounter *m, const char *name, const Record *recor
         return r;
 }
 
+/* The kernel takes a mount away first and writes out what is not written yet then, which may take
+ * long: whoever looks meanwhile is to know that it is meant to go. */
+static int detach_by_intent(const Mounter *m, const char *name, Record *record, bool lazy,
+                            Report *report)
+{
+        int r;
+
+        record->phase = RECORD_UNMOUNTING;
+        r = record_save(m->records, name, record);
+        if (r < 0 && !lazy) /* what is gone goes all the same */
+                return report_fail(report, "MountFailed", STEP_UNMOUNT, r,
+                                   "Cannot write the record of %s in %s (%s); it stays mounted",
+                                   name, m->records, strerror(-r));
+        r = detach_marked(m, name, record, lazy, report);
+        if (r < 0) {
+                record->phase = RECORD_MOUNTED;
+                (void)record_save(m->records, name, record);
+        }
+        return r;
+}
+
+/* It is not mounted any more. */
+static int finish_unmount(const Mounter *m, const char *name, Record *record, Report *report)
+{
+        if (record->directory_made)
+                target_remove(record->target);
+        record->directory_made = false;
+        return save(m, name, record, RECORD_UNMOUNTED, 0, report);
+}
+
 int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report)
 {
         _cleanup_(record_freep) Record *record = NULL;
@@ -468,17 +498,14 @@ int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *repor
                 return report_fail(report, "NotMounted", STEP_UNMOUNT, r,
                                    "There is no record of a mount of %s", name);
         progress(m, STEP_UNMOUNT);
-        if (record->phase == RECORD_MOUNTED) {
+        if (record->phase == RECORD_MOUNTED || record->phase == RECORD_UNMOUNTING) {
                 if (lazy)
                         unit_target_halt(m->flags, name);
-                r = detach_marked(m, name, record, lazy, report);
+                r = detach_by_intent(m, name, record, lazy, report);
                 if (r < 0)
                         return r;
         }
-        if (record->directory_made)
-                target_remove(record->target);
-        record->directory_made = false;
-        return save(m, name, record, RECORD_UNMOUNTED, 0, report);
+        return finish_unmount(m, name, record, report);
 }
 
 int mounter_hold_back(const Mounter *m, const VolumeConfig *config, const Device *d, Report *report)
@@ -512,19 +539,40 @@ static bool was_mounted(const Record *record)
                find_existing(record->target, e.device, &id) > 0;
 }
 
+static void tidy_mounting(const Mounter *m, const char *name, const Record *record)
+{
+        if (was_mounted(record))
+                return; /* wslbared sees it, and has it adopted */
+        if (record->directory_made)
+                target_remove(record->target);
+        (void)record_remove(m->records, name);
+}
+
+static void tidy_unmounting(const Mounter *m, const char *name, Record *record)
+{
+        _cleanup_(report_freep) Report *report = report_new();
+        int r = recorded_is_mounted(record);
+
+        if (r == 0 && report)
+                (void)finish_unmount(m, name, record, report);
+        if (r <= 0)
+                return;
+        record->phase = RECORD_MOUNTED;
+        (void)record_save(m->records, name, record);
+}
+
 void mounter_tidy(const Mounter *m, const char *name)
 {
         _cleanup_(record_freep) Record *record = NULL;
 
         helper_clean(m->staging, name);
         record_tidy(m->records, name);
-        if (record_load(m->records, name, &record) < 0 || record->phase != RECORD_MOUNTING)
+        if (record_load(m->records, name, &record) < 0)
                 return;
-        if (was_mounted(record))
-                return; /* wslbared sees it, and has it adopted */
-        if (record->directory_made)
-                target_remove(record->target);
-        (void)record_remove(m->records, name);
+        if (record->phase == RECORD_MOUNTING)
+                tidy_mounting(m, name, record);
+        if (record->phase == RECORD_UNMOUNTING)
+                tidy_unmounting(m, name, record);
 }
 
 void mounter_tidy_all(const Mounter *m)

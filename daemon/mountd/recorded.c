@@ -65,7 +65,7 @@ int recorded_find(const Record *record, char **ret_target)
         const MountEntry *e;
         int r;
 
-        if (record->phase != RECORD_MOUNTED)
+        if (record->phase != RECORD_MOUNTED && record->phase != RECORD_UNMOUNTING)
                 return 0;
         r = mountinfo_read_self(&info);
         if (r < 0)

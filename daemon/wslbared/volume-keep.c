@@ -62,6 +62,11 @@ void volume_log_foreign_unmount(const Volume *v, bool marked, bool keeps)
                                    "all share, microsoft/WSL#41084)"
                                  : "somebody else";
 
+        if (v->mount->unmounting) {
+                log_full(LOG_NOTICE, 0, &about, "%s is unmounted from %s by now, as was asked for",
+                         v->config->name, v->mount->target);
+                return;
+        }
         log_full(LOG_NOTICE, 0, &about, "%s was unmounted from %s by %s; it %s%s", v->config->name,
                  v->mount->target, by,
                  keeps ? "is mounted again" : "stays so until its device is attached again",

@@ -221,6 +221,14 @@ static void take_unmount(Volume *v)
         set_holders(v, NULL);
 }
 
+/* What was given up may come to its end all the same; and so may the one that is still in the way.
+ */
+static void note_unmounting(Volume *v, const MountdResult *r)
+{
+        if (v->mount && !streq(r->error, "Hanging"))
+                v->mount->unmounting = streq(r->error, "TimedOut");
+}
+
 /* What is mounted yet stays mounted, and what needs it is started again. */
 static void fail_unmount(Volume *v, MountdResult *r)
 {
@@ -238,6 +246,7 @@ static void fail_unmount(Volume *v, MountdResult *r)
                             r->errnum != 0 ? r->errnum : EIO,
                             streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known),
                             r->message ? r->message : r->error);
+        note_unmounting(v, r);
         v->unmount_wanted = false;
         v->eject_devnum = 0;
         set_holders(v, r);

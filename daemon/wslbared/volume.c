@@ -57,7 +57,7 @@ static int take_record(Volume *v, const Record *record)
                 v->held_devnum = record->devnum;
                 v->held_diskseq = record->diskseq;
         }
-        if (record->phase != RECORD_MOUNTED)
+        if (record->phase != RECORD_MOUNTED && record->phase != RECORD_UNMOUNTING)
                 return 0;
         v->mount = calloc(1, sizeof(*v->mount));
         if (!v->mount)
@@ -68,6 +68,7 @@ static int take_record(Volume *v, const Record *record)
                 .diskseq = record->diskseq,
                 .mount_devnum = record->mount_devnum,
                 .recorded = true,
+                .unmounting = record->phase == RECORD_UNMOUNTING,
         };
         v->mount->target = strdup(record->target);
         return v->mount->target ? 0 : -ENOMEM;
@@ -375,7 +376,7 @@ static void look_after_gone(Volume *v, PlanInput *in)
         v->is_kept = false;
         if (in->mount != PLAN_MOUNT_GONE || !in->mount_device)
                 return;
-        v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back &&
+        v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back && !v->mount->unmounting &&
                      (was_kept || volume_keeps(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
         if (was_kept)

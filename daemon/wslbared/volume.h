@@ -30,7 +30,9 @@ typedef struct VolumeMount {
         bool read_only;
         bool made_read_only; /* when it was mounted */
         bool recorded;       /* by mountd, before we started: not looked at yet */
-        unsigned lost;       /* other devices of its filesystem, since */
+        bool unmounting; /* it was to be unmounted, and that did not end: when it goes, that is why
+                          */
+        unsigned lost;   /* other devices of its filesystem, since */
         char *asked;   /* what was asked for, see volume_asks(); NULL: not known, and something else
                         */
         bool stale;    /* the configuration asks for something else by now */

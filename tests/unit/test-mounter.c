@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -237,6 +238,67 @@ static void test_busy(void)
         ASSERT_STR(ask("Unmount", "sb", "data", true), "");
         ASSERT_EQ(mount_on(served.where), 0);
         fd = close_fd(fd);
+        served_stop();
+}
+
+/* Equal events are one, so those of the file that is renamed to it are needed in between. */
+static unsigned count_saved(int watch_fd)
+{
+        char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+        ssize_t n = read(watch_fd, buffer, sizeof(buffer));
+        unsigned count = 0;
+
+        for (const char *p = buffer; n > 0 && p < buffer + n;) {
+                const struct inotify_event *e = (const void *)p;
+
+                count += (e->mask & IN_MOVED_TO) && streq(e->name, "data");
+                p += sizeof(*e) + e->len;
+        }
+        return count;
+}
+
+/* That it is meant to go is in the record before it goes, as it may take long. */
+static void test_unmount_is_recorded_before(void)
+{
+        _cleanup_close_ int fd = -1, watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        _cleanup_(record_freep) Record *r = NULL;
+        int id;
+
+        begin();
+        mount_data();
+        id = mount_on(served.where);
+        ASSERT(inotify_add_watch(watch_fd, served.records, IN_MOVED_FROM | IN_MOVED_TO) >= 0);
+        fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ASSERT_LINE(ask("Unmount", "sb", "data", false), "Error s Busy");
+        ASSERT_EQ(count_saved(watch_fd), 2); /* and back */
+        assert_record(RECORD_MOUNTED, true, id);
+        fd = close_fd(fd);
+        r = load("data");
+        ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        ASSERT_EQ(count_saved(watch_fd), 2);
+        assert_record(RECORD_UNMOUNTED, false, 0);
+
+        /* Left by one that was killed in between, or before. */
+        r->phase = RECORD_UNMOUNTING;
+        ASSERT_OK(record_save(served.records, "data", r));
+        ASSERT_OK(mkdir(served.where, 0755));
+        served_stop();
+        served_listen();
+        served_connect();
+        ASSERT_LINE(ask("SetTarget", "sb", "data", true), "Error s NotMounted");
+        assert_record(RECORD_UNMOUNTED, false, 0);
+        ASSERT(!is_there(served.where));
+        mount_data();
+        r = record_free(r);
+        r = load("data");
+        id = r->mount_id;
+        r->phase = RECORD_UNMOUNTING;
+        ASSERT_OK(record_save(served.records, "data", r));
+        served_stop();
+        served_listen();
+        served_connect();
+        ASSERT_LINE(ask_mount("data", &served.disk), "MountId i %d", id);
+        assert_record(RECORD_MOUNTED, true, id);
         served_stop();
 }
 
@@ -805,8 +867,8 @@ static void test_directory_mode(void)
 }
 
 TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
-          TEST(directory_of_others), TEST(busy), TEST(wrong_device), TEST(probe),
-          TEST(second_device), TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
-          TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
-          TEST(moved_by_somebody), TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start),
-          TEST(directory_mode))
+          TEST(directory_of_others), TEST(busy), TEST(unmount_is_recorded_before),
+          TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
+          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_forged),
+          TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt), TEST(moved_by_somebody),
+          TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start), TEST(directory_mode))

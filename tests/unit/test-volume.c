@@ -264,6 +264,65 @@ static void test_record_of_a_mount_that_went(void)
         ASSERT(!fake_mountd_last(s->mountd)->lazy);
 }
 
+/* Whether we died while it was unmounted, or that took too long: it is not put back. */
+static void test_unmount_that_ends_late(void)
+{
+        static const FakeAnswer late = { FAKE_FAILURE, "TimedOut",   "unmount",
+                                         ETIMEDOUT,    "It is late", NULL };
+        static const FakeAnswer busy = {
+                FAKE_FAILURE, "Busy", "unmount", EBUSY, "It is used", NULL
+        };
+        static const struct {
+                const char *row;
+                const FakeAnswer *answer; /* NULL: we died */
+                bool is_kept;
+        } rows[] = {
+                { "we died", NULL, false },
+                { "it took too long", &late, false },
+                { "it was busy, and goes later", &busy, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                test_row(rows[i].row);
+                scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+                if (!rows[i].answer)
+                        scene_record(s, "data", RECORD_UNMOUNTING, 1, 7, 99);
+                scene_start(s);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                if (rows[i].answer) {
+                        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, *rows[i].answer);
+                        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
+                        scene_settle(s);
+                        ASSERT_STATE(s, "data", "mounted");
+                        fake_mountd_unmount(s->mountd, "/mnt/data");
+                        scene_look_again(s);
+                }
+                ASSERT_STATE(s, "data", rows[i].is_kept ? "mounted" : "unmounted");
+        }
+}
+
+/* It was not unmounted after all, which mountd may not have put down yet. */
+static void test_record_of_an_unmount_that_was_not(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
+        scene_record(s, "data", RECORD_UNMOUNTING, 1, 7, id);
+        scene_start(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 0, 0, 1);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "mounted"); /* by somebody else */
+}
+
 /* A crash in the middle: whether it is mounted, mountinfo says. */
 static void test_record_of_an_attempt(void)
 {
@@ -726,7 +785,8 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(gone_while_mounting), TEST(replugged_while_mounting),
           TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
           TEST(record_of_a_device_that_went), TEST(record_of_a_device_that_is_gone),
-          TEST(record_of_a_mount_that_went), TEST(record_of_an_attempt),
+          TEST(record_of_a_mount_that_went), TEST(unmount_that_ends_late),
+          TEST(record_of_an_unmount_that_was_not), TEST(record_of_an_attempt),
           TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
           TEST(garbage_as_record_is_none), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
