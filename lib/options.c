@@ -263,6 +263,44 @@ char *mount_options_to_string(const MountOptions *o)
         return TAKE_PTR(s);
 }
 
+/* "subvol=@a" and "subvol=/@a" are the same, and shown is the latter. */
+static bool is_same_subvolume(const char *shown, size_t length, const char *word)
+{
+        static const char key[] = "subvol=";
+        const char *end = shown + length;
+
+        if (!startswith(shown, key) || !startswith(word, key))
+                return false;
+        shown += strlen(key);
+        shown += strspn(shown, "/");
+        word += strlen(key);
+        word += strspn(word, "/");
+        return strlen(word) == (size_t)(end - shown) && memcmp(shown, word, strlen(word)) == 0;
+}
+
+/* "compress" is shown as "compress=zlib:3", and "compress=zstd" as "compress=zstd:3". */
+static bool is_compression(const char *shown, size_t length, const char *word)
+{
+        size_t n = strlen(word);
+
+        return startswith(word, "compress") && n < length && memcmp(shown, word, n) == 0 &&
+               shown[n] == (strchr(word, '=') ? ':' : '=');
+}
+
+/* Whether a btrfs shows WORD in another form. */
+static bool is_shown_otherwise(const char *mounted, const char *word)
+{
+        while (*mounted) {
+                size_t n = strcspn(mounted, ",");
+
+                if (is_same_subvolume(mounted, n, word) || is_compression(mounted, n, word))
+                        return true;
+                mounted += n;
+                mounted += *mounted == ',';
+        }
+        return false;
+}
+
 /* Whether WORD would be in force: the kernel shows words that turn something off by not showing
  * what they turn off. */
 static bool is_in_force(const char *mounted, const char *word)
@@ -283,7 +321,22 @@ static bool is_in_force(const char *mounted, const char *word)
                 if (streq(word, unseen[i].word))
                         return !text_has_word(mounted, unseen[i].contrary,
                                               strlen(unseen[i].contrary));
-        return text_has_word(mounted, word, strlen(word));
+        return text_has_word(mounted, word, strlen(word)) || is_shown_otherwise(mounted, word);
+}
+
+const char *mount_options_other_subvolume(const MountOptions *o, const char *mounted)
+{
+        for (size_t i = 0; i < o->n_params; i++) {
+                const MountParam *p = &o->params[i];
+                _cleanup_free_ char *word = NULL;
+
+                if (!p->value || !(streq(p->key, "subvol") || streq(p->key, "subvolid")))
+                        continue;
+                word = param_to_word(p);
+                if (word && !is_in_force(mounted, word))
+                        return p->value;
+        }
+        return NULL;
 }
 
 int mount_options_missing(const MountOptions *o, const char *mounted, char ***missing)

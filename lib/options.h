@@ -55,6 +55,10 @@ char *mount_options_to_string(const MountOptions *o);
  * warning only. */
 int mount_options_missing(const MountOptions *o, const char *mounted, char ***missing);
 
+/* The subvolume of a btrfs, as subvol= or subvolid= of O has it, of which a mount with the options
+ * MOUNTED is not; NULL: it is, or none is asked for. Points into O. */
+const char *mount_options_other_subvolume(const MountOptions *o, const char *mounted);
+
 MountOptions *mount_options_free(MountOptions *o);
 static inline void mount_options_freep(MountOptions **o)
 {

@@ -244,7 +244,8 @@ static int inherit_asked(const VolumeConfig *config, int id, const Record *old, 
                 return -ENOMEM;
         if (!old || !old->asked) {
                 /* Somebody else mounted it. */
-                report_add(report, "Stale", "%s", verify_lacks(id, config->options) ? "yes" : "no");
+                report_add(report, "Stale", "%s",
+                           verify_lacks(id, config->options, report) ? "yes" : "no");
                 record->asked = TAKE_PTR(asked);
                 return 0;
         }

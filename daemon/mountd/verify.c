@@ -44,12 +44,19 @@ static const char *missing_attribute(const MountEntry *e, const MountOptions *op
         return NULL;
 }
 
-bool verify_lacks(int id, const MountOptions *options)
+bool verify_lacks(int id, const MountOptions *options, Report *report)
 {
         _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
         const MountEntry *e = mountinfo_read_self(&info) < 0 ? NULL : mountinfo_find_id(info, id);
+        const char *other = e ? mount_options_other_subvolume(options, e->super_options) : NULL;
 
-        return !e || missing_attribute(e, options);
+        if (other)
+                report_add(
+                        report, "Warnings",
+                        "On %s, somebody mounted the subvolume %s, and not %s; unmount it to have "
+                        "that mounted",
+                        e->target, e->root, other);
+        return !e || other || missing_attribute(e, options);
 }
 
 static void warn_of_missing(const MountEntry *e, const MountOptions *options, Report *report)

@@ -14,8 +14,9 @@
  * source proves nothing: FUSE lets any user choose that. */
 bool verify_is_device(const MountEntry *e, const Device *d);
 
-/* Whether the mount ID lacks what of OPTIONS matters to safety. */
-bool verify_lacks(int id, const MountOptions *options);
+/* Whether the mount ID lacks what of OPTIONS matters to safety, or is of another subvolume, which
+ * gives a warning. */
+bool verify_lacks(int id, const MountOptions *options, Report *report);
 
 /* Whether the mount ID is of D, on TARGET, with what of OPTIONS matters to safety in force; what
  * else of them is not gives a warning. Describes the mount in the report as verify_describe() does.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "images.h"
 #include "macro.h"
@@ -199,5 +200,60 @@ static void test_its_source_changes(void)
         served_stop();
 }
 
+static void make_subvolume(const char *node, const char *name)
+{
+        struct btrfs_ioctl_vol_args args = { 0 };
+        _cleanup_close_ int fd = -1;
+
+        ASSERT_OK(mount(node, served.where, "btrfs", 0, NULL));
+        fd = open(served.where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)snprintf(args.name, sizeof(args.name), "%s", name);
+        ASSERT_OK(ioctl(fd, BTRFS_IOC_SUBVOL_CREATE, &args));
+        fd = close_fd(fd);
+        ASSERT_OK(umount2(served.where, 0));
+}
+
+/* What somebody mounted is taken over; that it is not the one that is wanted is said. */
+static void test_another_subvolume(void)
+{
+        static const struct {
+                const char *asked;
+                const char *mounted;
+                bool is_other;
+        } rows[] = {
+                { "subvol=@data", "subvol=@data", false },
+                { "subvol=/@data", "subvol=@data", false },
+                { "subvol=@data", "subvolid=5", true },
+                { "subvolid=5", "subvolid=5", false },
+                { "subvolid=5", "subvol=@data", true },
+                { "", "subvol=@data", false },
+        };
+        Disk disk;
+
+        served_begin_with_disks();
+        served_start();
+        served_attach("btrfs", &disk);
+        ASSERT_OK(mkdir(served.where, 0755));
+        make_subvolume(disk.node, "@data");
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *text =
+                        text_format("[Match]\nLabel=bu tter\n[Mount]\nWhere=%s\nOptions=%s\n",
+                                    served.where, rows[i].asked);
+                const char *a;
+
+                test_row(rows[i].asked);
+                test_write(served.config, "data.conf", text);
+                ASSERT_OK(mount(disk.node, served.where, "btrfs", MS_NOSUID | MS_NODEV,
+                                rows[i].mounted));
+                a = ask("Adopt", "stt", "data", (uint64_t)disk.devnum, disk.diskseq);
+                ASSERT_CONTAINS(a, "Target s ");
+                ASSERT_CONTAINS(a, rows[i].is_other ? "Stale b true\n" : "Stale b false\n");
+                ASSERT(!strstr(a, "Warnings") == !rows[i].is_other);
+                ASSERT_STR(ask("Unmount", "sb", "data", false), "");
+        }
+        detach(&disk);
+        served_stop();
+}
+
 TEST_MAIN(TEST(comes_one_by_one), TEST(one_went), TEST(no_such_subvolume),
-          TEST(other_one_is_not_taken_for_it), TEST(its_source_changes))
+          TEST(other_one_is_not_taken_for_it), TEST(its_source_changes), TEST(another_subvolume))

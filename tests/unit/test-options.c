@@ -213,6 +213,18 @@ static void test_missing(void)
                 { "async,nolazytime,nomand", "rw", "" },
                 { "async,nolazytime", "rw,sync,lazytime", "async nolazytime " },
                 { "discard", "", "discard " },
+                /* As btrfs shows them. */
+                { "subvol=@data", "rw,subvolid=256,subvol=/@data", "" },
+                { "subvol=/@data", "rw,subvolid=256,subvol=/@data", "" },
+                { "subvol=@data", "rw,subvolid=256,subvol=/@data2", "subvol=@data " },
+                { "subvol=@data", "rw,subvol=/@dat,a", "subvol=@data " },
+                { "subvol=/", "rw,subvolid=5,subvol=/", "" },
+                { "compress=zstd", "rw,compress=zstd:3", "" },
+                { "compress-force=zstd", "rw,compress-force=zstd:3", "" },
+                { "compress-force=zstd", "rw,compress=zstd:3", "compress-force=zstd " },
+                { "compress", "rw,compress=zlib:3", "" },
+                { "compress=zstd:9", "rw,compress=zstd:3", "compress=zstd:9 " },
+                { "compress=z", "rw,compress=zstd:3", "compress=z " },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
