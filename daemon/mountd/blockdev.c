@@ -117,12 +117,16 @@ static int open_checked(BlockDevice *b, uint64_t diskseq, Report *report)
 
 static int lock(const BlockDevice *b, int operation, Report *report)
 {
-        if (flock(b->disk_fd >= 0 ? b->disk_fd : b->fd, operation | LOCK_NB) < 0)
-                return report_fail(report, "InProgress", STEP_PROBE, errno,
-                                   "Another program holds the disk of %s locked, to partition or "
-                                   "format it; it is looked at again when that is done",
-                                   b->device->node);
-        return 0;
+        if (flock(b->disk_fd >= 0 ? b->disk_fd : b->fd, operation | LOCK_NB) >= 0)
+                return 0;
+        if (errno != EWOULDBLOCK)
+                return report_fail(report, "MountFailed", STEP_PROBE, errno,
+                                   "Cannot lock the disk of %s: %s", b->device->node,
+                                   strerror(errno));
+        return report_fail(report, "InProgress", STEP_PROBE, errno,
+                           "Another program holds the disk of %s locked, to partition or "
+                           "format it; it is looked at again when that is done",
+                           b->device->node);
 }
 
 int blockdev_lock(const BlockDevice *b, Report *report)

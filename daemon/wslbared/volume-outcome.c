@@ -11,6 +11,11 @@
 #include "volume-past.h"
 #include "volume-state.h"
 
+/* Of what is put off: after 3 s it is said, and after 11 s who asked is told to try later. See
+ * volume-past.c for the pauses. */
+#define DEFERRALS_SHOWN 5U
+#define DEFERRALS_MAX 7U
+
 /* For an answer that says less than it must. */
 static const MountdResult lost_track = {
         .error = (char *)"MountFailed",
@@ -233,8 +238,8 @@ static void note_unmounting(Volume *v, const MountdResult *r)
 static void fail_unmount(Volume *v, MountdResult *r)
 {
         static const char *const known[] = { "Ambiguous",    "Busy",       "ConfigInvalid",
-                                             "DeviceAbsent", "NotMounted", "NotSupported",
-                                             "TimedOut",     NULL };
+                                             "DeviceAbsent", "InProgress", "NotMounted",
+                                             "NotSupported", "TimedOut",   NULL };
         const LogContext about = { v->config->name, v->device };
 
         log_full(LOG_WARNING, r->errnum, &about, "%s: cannot %s it: %s", v->config->name,
@@ -335,11 +340,29 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
         }
 }
 
+/* Another program has the disk, or another request is at work. Who wants to take the disk away is
+ * there and waits; who wants it mounted is told what keeps it. */
+static void take_deferral(Volume *v, PlanAction action, MountdResult *r)
+{
+        bool is_mount = action == PLAN_MOUNT || action == PLAN_ADOPT;
+
+        if (v->eject_devnum != 0 && v->past.deferrals >= DEFERRALS_MAX) {
+                r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;
+                fail_unmount(v, r);
+                volume_start_afresh(v);
+                return;
+        }
+        if (is_mount && v->past.deferrals >= DEFERRALS_SHOWN)
+                volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT,
+                                    r->errnum != 0 ? r->errnum : EBUSY, "InProgress", r->message);
+        put_off(v, r);
+}
+
 void volume_take_outcome(Volume *v, PlanAction action, MountdResult *r)
 {
         if (r->error &&
             (streq(r->error, "InProgress") || streq(r->error, SD_BUS_ERROR_LIMITS_EXCEEDED)))
-                put_off(v, r);
+                take_deferral(v, action, r);
         else if (r->error && streq(r->error, "Hanging")) {
                 /* Who asked is not to wait as long as the disk does. */
                 if (v->unmount_wanted || v->eject_devnum != 0)

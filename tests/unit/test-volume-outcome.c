@@ -251,6 +251,58 @@ static void test_hanging_target(void)
         }
 }
 
+static const FakeAnswer in_use = { FAKE_FAILURE, "InProgress",     "probe",
+                                   EAGAIN,       "Another has it", NULL };
+
+/* Whoever formats it may take long: what keeps it is no secret then, and no attempt either. */
+static void test_put_off_for_long(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "RetryLimit=0\n");
+        for (unsigned i = 0; i < 8; i++)
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, in_use);
+        scene_start_with_device(s);
+        for (unsigned i = 0; i < 8; i++) {
+                ASSERT_STATE(s, "data", "mounting");
+                ASSERT_FAILURE(s, "data", i < 5 ? "" : "probe");
+                ASSERT_EQ(scene_volume(s, "data")->past.attempts, 0);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "");
+}
+
+/* Who asked for the disk is answered. */
+static void test_eject_put_off_for_long(void)
+{
+        static const char *const extras[] = { "", "Auto=no\n" };
+
+        for (size_t k = 0; k < ELEMENTSOF(extras); k++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                test_row(extras[k]);
+                scene_configure(s, "data", UUID_A, extras[k]);
+                for (unsigned i = 0; i < 8; i++)
+                        fake_mountd_answer(s->mountd, FAKE_EJECT, in_use);
+                scene_start_with_device(s);
+                ASSERT(scene_request(s, "data", VERB_EJECT, &answer));
+                scene_settle(s);
+                for (unsigned i = 0; i < 7; i++) {
+                        ASSERT_STR(answer, NULL);
+                        scene_hasten(s, "data");
+                }
+                ASSERT_STR(answer, "InProgress");
+                ASSERT_STATE(s, "data", k == 0 ? "mounted" : "unmounted");
+                ASSERT_FAILURE(s, "data", k == 0 ? "unmount" : "eject");
+                ASSERT_TARGET(s, k == 0 ? 2 : 0, k == 0);
+                ASSERT(scene_request(s, "data", VERB_EJECT, &answer));
+                scene_settle(s);
+                ASSERT_STR(answer, "");
+        }
+}
+
 /* Whoever asks is not put off by what was put off before. */
 static void test_asked_while_put_off(void)
 {
@@ -294,4 +346,5 @@ TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
           TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
-          TEST(asked_while_put_off), TEST(lost_while_it_hangs))
+          TEST(put_off_for_long), TEST(eject_put_off_for_long), TEST(asked_while_put_off),
+          TEST(lost_while_it_hangs))
