@@ -576,7 +576,7 @@ void mounter_tidy(const Mounter *m, const char *name)
                 tidy_unmounting(m, name, record);
 }
 
-void mounter_tidy_all(const Mounter *m)
+static void for_each_record(const Mounter *m, void (*act)(const Mounter *m, const char *name))
 {
         DIR *d = opendir(m->records);
         struct dirent *e;
@@ -587,9 +587,32 @@ void mounter_tidy_all(const Mounter *m)
                 const char *name = record_name_of(e->d_name);
 
                 if (name)
-                        mounter_tidy(m, name);
+                        act(m, name);
         }
         closedir(d);
+}
+
+void mounter_tidy_all(const Mounter *m)
+{
+        for_each_record(m, mounter_tidy);
+}
+
+static void stop_stale_target(const Mounter *m, const char *name)
+{
+        _cleanup_(record_freep) Record *record = NULL;
+        _cleanup_(report_freep) Report *report = NULL;
+
+        if (!unit_target_is_flagged(m->flags, name) || record_load(m->records, name, &record) < 0 ||
+            recorded_is_mounted(record) != 0)
+                return;
+        report = report_new();
+        if (report)
+                (void)unit_target_set(m->flags, name, false, report);
+}
+
+void mounter_stop_stale_targets(const Mounter *m)
+{
+        for_each_record(m, stop_stale_target);
 }
 
 void mounter_share(const Config *config)

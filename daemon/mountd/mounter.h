@@ -58,6 +58,10 @@ void mounter_tidy(const Mounter *m, const char *name);
 /* Same, for every name that has a record. */
 void mounter_tidy_all(const Mounter *m);
 
+/* Stops the targets of what is not mounted any more: of those that no file means now, wslbared
+ * knows nothing. Waits for what stops. */
+void mounter_stop_stale_targets(const Mounter *m);
+
 /* Makes the mounts that will hold the configured mount points shared, so that namespaces made from
  * now on follow. */
 void mounter_share(const Config *config);

@@ -256,6 +256,7 @@ static void work(Report *report, void *args)
         case REQUEST_START:
                 mounter_tidy_all(&m);
                 share(config);
+                mounter_stop_stale_targets(&m);
                 break;
         }
 }

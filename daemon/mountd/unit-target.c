@@ -42,7 +42,7 @@ int unit_target_set(const char *flags, const char *name, bool active, Report *re
         return 0;
 }
 
-static bool has_flag(const char *flags, const char *name)
+bool unit_target_is_flagged(const char *flags, const char *name)
 {
         _cleanup_free_ char *path = text_format("%s/%s", flags, name);
 
@@ -53,7 +53,7 @@ void unit_target_halt(const char *flags, const char *name)
 {
         _cleanup_free_ char *unit = text_format("wslbare@%s.target", name);
 
-        if (!unit || !has_flag(flags, name) || set_flag(flags, ".", name, true) < 0)
+        if (!unit || !unit_target_is_flagged(flags, name) || set_flag(flags, ".", name, true) < 0)
                 return;
         (void)set_flag(flags, "", name, false);
         (void)pid1_stop_within(unit, HALT_USEC);

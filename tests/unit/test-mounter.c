@@ -866,9 +866,42 @@ static void test_directory_mode(void)
         }
 }
 
+static bool is_flagged(const char *flags, const char *name)
+{
+        _cleanup_free_ char *path = text_format("%s/%s", flags, name);
+
+        return is_there(path);
+}
+
+/* Its file was removed while it was mounted, and then it went: nobody else asks for that. */
+static void test_targets_of_what_went(void)
+{
+        _cleanup_(record_freep) Record *r = NULL;
+        _cleanup_free_ char *flags = NULL;
+
+        begin();
+        flags = text_format("%s/mounted", served.run);
+        mount_data();
+        r = load("data");
+        r->mount_id += 100000;
+        ASSERT_OK(record_save(served.records, "gone", r));
+        served_stop();
+        test_write(flags, "data", "");
+        test_write(flags, "gone", "");
+        test_write(flags, "unrecorded", "");
+        served_listen();
+        served_connect();
+        ASSERT_LINE(ask_mount("data", &served.disk), "Target s %s", served.where);
+        ASSERT(is_flagged(flags, "data"));
+        ASSERT(!is_flagged(flags, "gone"));
+        ASSERT(is_flagged(flags, "unrecorded"));
+        served_stop();
+}
+
 TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
           TEST(directory_of_others), TEST(busy), TEST(unmount_is_recorded_before),
           TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
           TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_forged),
           TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt), TEST(moved_by_somebody),
-          TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start), TEST(directory_mode))
+          TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start), TEST(targets_of_what_went),
+          TEST(directory_mode))
