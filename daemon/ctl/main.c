@@ -35,13 +35,21 @@ static const Verb verbs[] = {
         { "wait", "[NAME…]", "wait until volumes are mounted", ctl_wait },
 };
 
+/* For printf(), which counts bytes: WIDTH columns, as many as S has letters at least. */
+static int bytes_for(const char *s, int width)
+{
+        for (; *s; s++)
+                width += (*s & 0xc0) == 0x80;
+        return width;
+}
+
 static int print_help(void)
 {
         fputs("wslbarectl [VERB] [OPTIONS…] …\n\nVerbs:\n", stdout);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (verbs[i].help)
-                        printf("  %-8s %-12s %s\n", verbs[i].name, verbs[i].arguments,
-                               verbs[i].help);
+                        printf("  %-8s %-*s %s\n", verbs[i].name, bytes_for(verbs[i].arguments, 8),
+                               verbs[i].arguments, verbs[i].help);
         return fputs("\nOptions:\n"
                      "  -h --help     Show this help; after a verb, the verb's\n"
                      "     --version  Show the version\n\n"

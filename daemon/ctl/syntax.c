@@ -144,7 +144,8 @@ int syntax_parse(const Syntax *s, int argc, char *argv[], void *target, int *ret
 
         describe(s, longs, shorts);
         *ret_status = CTL_USAGE;
-        optind = 0; /* the verb's own arguments: getopt begins anew */
+        argv[0] = (char *)"wslbarectl"; /* who complains */
+        optind = 0;                     /* the verb's own arguments: getopt begins anew */
         while ((c = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
                 const SyntaxOption *o = find_option(s, c);
 

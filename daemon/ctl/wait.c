@@ -126,8 +126,8 @@ static int wait_for_all(Wait *w)
                 if (r >= 0)
                         r = client_wait(&w->client, w->until_usec);
                 if (r == 0) {
-                        term_line(stderr, "wslbarectl: the time is up, and not mounted %s",
-                                  w->told ? w->told : "are all");
+                        term_line(stderr, "wslbarectl: the time is up; not mounted: %s",
+                                  w->told ? w->told : "all of them");
                         return CTL_TIMEOUT;
                 }
         }
