@@ -126,6 +126,7 @@ def test_usage(distro):
         assert done.returncode == expected and bool(done.stderr) == bool(expected), (arguments, done)
     assert "there is no column 'nonsense'" in ctl(distro, "-o nonsense").stderr
     assert "there is no verb 'nonsense'" in ctl(distro, "nonsense").stderr
+    assert "wslbarectl: unrecognized option '--nonsense'" in ctl(distro, "list --nonsense").stderr
 
 
 def test_nothing(distro):
