@@ -296,7 +296,7 @@ class Chaos:
     def try_leftovers(self):
         found = {str(path.relative_to(self.distro.path(BELOW))) for path in self.distro.path(BELOW).rglob("*")}
         allowed = {".keep"} | {volume.where.removeprefix(f"{BELOW}/") for volume in self.volumes
-                               if volume.directory != "made"}
+                               if volume.directory != "made" or volume.is_directory_lost}
         problems = [f"left in {BELOW}: {found - allowed}"] if found - allowed else []
         said = self.distro.run(["journalctl", "-q", "-b", "--no-pager", "-g", ERRORS], check=False).stdout
         if said:
