@@ -16,6 +16,13 @@ static bool fits(const Volume *v, const Seen *s)
         return seen_is_known(s) && is_there(v, d) && match_fits(&v->config->match, d);
 }
 
+/* Whether what is on it is going to be known: soon, or, of what was there before us, once udev has
+ * looked at it. */
+static bool is_expected(const Seen *s, const PlanInput *in)
+{
+        return s->knowledge == SEEN_PROBING || (in->starting && s->knowledge == SEEN_UNSETTLED);
+}
+
 void candidates_find(const Volume *v, const Device **room, PlanInput *in)
 {
         const Devices *devices = manager_devices(v->manager);
@@ -26,7 +33,7 @@ void candidates_find(const Volume *v, const Device **room, PlanInput *in)
 
                 if (seen_is_known(s) && is_there(v, seen_known(s)))
                         room[n++] = seen_known(s);
-                if (s->knowledge == SEEN_PROBING && is_there(v, s->device) && !fits(v, s))
+                if (is_expected(s, in) && is_there(v, s->device) && !fits(v, s))
                         in->probing |= match_device_unseen(&v->config->match, s->device);
         }
         fitting_choose(&v->config->match, room, n, in);

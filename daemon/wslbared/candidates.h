@@ -6,7 +6,7 @@
 /* The devices that a volume may mean, out of the table of those that are there. */
 
 /* Puts fitting, n_fitting, n_siblings and probing into IN: those that fit, and the others of their
- * filesystems, in ROOM for all devices. */
+ * filesystems, in ROOM for all devices. Needs its starting. */
 void candidates_find(const Volume *v, const Device **room, PlanInput *in);
 
 /* Whether D, which may be gone, is of the filesystem on one that fits, or unlocked as such. */

@@ -248,6 +248,38 @@ static void test_start_waits_for_the_probe(void)
         }
 }
 
+/* And so may what udev has not looked at yet: a udevd that was started again, as we were. */
+static void test_start_waits_for_udev(void)
+{
+        static const struct {
+                const char *uuid;
+                const char *state;
+                unsigned n_mount;
+        } rows[] = {
+                { UUID_A, "ambiguous", 0 },
+                { UUID_B, "mounted", 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                test_row(rows[i].state);
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_plug(s, 2, 8, NULL);
+                devices_find(manager_devices(s->manager), FAKE_DEVNUM(2))->knowledge =
+                        SEEN_UNSETTLED;
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "probing");
+                ASSERT_CALLS(s, 0, 0, 0, 0);
+                scene_plug(s, 2, 8, rows[i].uuid);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].state);
+                ASSERT_CALLS(s, 0, rows[i].n_mount, 0, 0);
+        }
+}
+
 static void test_nobody_wants_to_know(void)
 {
         static const struct {
@@ -345,6 +377,6 @@ static void test_connection_lost_while_probing(void)
 TEST_MAIN(TEST(unknown_content_is_probed), TEST(probe_finds_something_else), TEST(probe_is_put_off),
           TEST(probe_fails), TEST(settled_while_probing), TEST(one_probe_at_a_time),
           TEST(another_disk_while_probing), TEST(two_are_probed_again), TEST(gone_while_probing),
-          TEST(start_waits_for_the_probe), TEST(nobody_wants_to_know),
+          TEST(start_waits_for_the_probe), TEST(start_waits_for_udev), TEST(nobody_wants_to_know),
           TEST(no_medium_is_not_probed), TEST(probed_once_somebody_wants_to_know),
           TEST(mounted_is_not_probed), TEST(connection_lost_while_probing))
