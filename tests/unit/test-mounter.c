@@ -693,13 +693,15 @@ static void ignore_percent(unsigned percent, void *userdata)
 static void test_undone_where_it_is(void)
 {
         _cleanup_(volume_config_freep) VolumeConfig *config = NULL;
-        _cleanup_(report_freep) Report *report = report_new();
+        _cleanup_(report_freep) Report *report = NULL;
         _cleanup_free_ char *d = NULL, *e = NULL, *where = NULL, *place = NULL, *problem = NULL;
         const char *dirs[] = { served.config, NULL };
         const ConfigSource source = { .dirs = dirs, .owner = getuid() };
         unsigned n_mounts;
 
         served_begin_with_disks();
+        report = report_new();
+        ASSERT(report);
         d = text_format("%s/d", served.base);
         e = text_format("%s/e", served.base);
         where = text_format("%s/data", d);
