@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Distributions as WSL has them: without udevd, without a bus, and several on one kernel."""
 
+import re
 from uuid import uuid4
 
 from bus import connect
@@ -16,6 +17,12 @@ PARTITION = str(uuid4())
 def volumes(configurations, boot=Distro, **options):
     files = {conf_path(name): text for name, text in configurations.items()}
     return boot(files=files, enable=["wslbared.service"], **options)
+
+
+def assert_no_attempt_failed(distro, names):
+    for name in names:
+        messages = [entry["MESSAGE"] for entry in distro.journal(WSLBARE_VOLUME=name)]
+        assert messages and not [text for text in messages if re.search(r"\(step |given up|Cannot", text)], messages
 
 
 def test_without_udevd(tmp):
@@ -53,6 +60,7 @@ def test_without_udevd(tmp):
         for name in "late", "ext4":
             wait_mounted(distro, f"/mnt/{name}")
         wait_tidy(distro)
+        assert_no_attempt_failed(distro, files)
 
 
 def test_without_udevd_others_are_left_alone(tmp):
@@ -101,6 +109,7 @@ def test_udevd_goes_and_comes(tmp):
         distro.run("udevadm settle")
         assert source() == "udev" and states(distro) == {}
         assert len(said(distro, "without", "is mounted:")) == 1
+        assert_no_attempt_failed(distro, uuids)
 
 
 def test_records_of_a_udevd_that_is_gone(tmp):
@@ -162,4 +171,8 @@ def test_two_distributions(tmp):
         disks["both"].attach()
         for distro in first, second:
             wait_mounted(distro, "/mnt/both")
+        for distro, name in (first, "first"), (second, "second"):
+            assert len(said(distro, "both", "is mounted:")) == 2
+            assert_no_attempt_failed(distro, [name, "both"])
+        for distro in first, second:
             unmount(distro, ["/mnt/both"])
