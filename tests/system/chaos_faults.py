@@ -349,6 +349,9 @@ class Faults:
         what = self.random.choice(["options", "options", "broken", "removed", "masked", "renamed"])
         text = self.random.choice(BROKEN_TEXTS)
         options = self.random.choice(OPTIONS)
+        # Of a mount that another one hides, a volume of another name cannot know.
+        if what == "renamed" and any(outer.inner is volume for outer in self.volumes):
+            what = "options"
         if what == "options":
             self.files[volume] = GOOD
             return f"options {volume.own_name} {options}", lambda: self.mend(volume, options)
