@@ -81,8 +81,9 @@ static void test_none_goes(void)
         begin(&a, &b);
         mount_data(&a);
         ASSERT_OK(flock(b.fd, LOCK_SH));
-        ASSERT_CONTAINS(ask("Eject", "s", "data"), "Error s InProgress\n");
-        ASSERT_CONTAINS(served.answer, b.node);
+        /* A udevd may have another one locked, for a moment. */
+        WAIT_FOR(strstr(ask("Eject", "s", "data"), b.node));
+        ASSERT_CONTAINS(served.answer, "Error s InProgress\n");
         ASSERT(mount_on(served.where) > 0);
         ASSERT(is_attached(&a) && is_attached(&b));
         ASSERT_OK(flock(b.fd, LOCK_UN));
