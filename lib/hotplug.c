@@ -150,11 +150,33 @@ static int set_udev_record(Device *d, struct udev_device *u)
  * that the disk is gone may be said by nothing else (the kernel takes the next sequence number
  * right after it has announced that a loop device is empty). A successor's own event is on the way.
  */
-static bool is_stale(const Device *d, struct udev_device *u)
+static bool is_event_stale(const Device *d, struct udev_device *u)
 {
         const char *s = udev_device_get_property_value(u, "DISKSEQ");
 
         return s && d->diskseq && strtoull(s, NULL, 10) != d->diskseq;
+}
+
+/* The same of udev's record: the disk came when no udevd ran, or when it was about to die. Among
+ * the names that udevd gave (from 250 on) is one made of the sequence number. */
+static bool is_record_stale(const Device *d, struct udev_device *u)
+{
+        static const char prefix[] = "/dev/disk/by-diskseq/";
+        struct udev_list_entry *e;
+
+        udev_list_entry_foreach(e, udev_device_get_devlinks_list_entry(u))
+        {
+                const char *link = udev_list_entry_get_name(e);
+
+                if (startswith(link, prefix) && d->diskseq && !d->is_partition)
+                        return strtoull(link + sizeof(prefix) - 1, NULL, 10) != d->diskseq;
+        }
+        return false;
+}
+
+static bool is_stale(const Device *d, struct udev_device *u)
+{
+        return is_event_stale(d, u) || is_record_stale(d, u);
 }
 
 /* Mapped, udev knows of a partition only what is in it. */

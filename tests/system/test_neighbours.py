@@ -131,6 +131,25 @@ def test_records_of_a_udevd_that_is_gone(tmp):
             assert not distro.journal("wslbared", PRIORITY="4")
 
 
+def test_records_older_than_the_disk(tmp):
+    """udevd runs again, and has not heard of what was attached meanwhile."""
+    uuids = {name: make_image("ext4", tmp / name) for name in ("old", "new")}
+    with volumes({name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}) as distro:
+        with LoopDisk(tmp / "old") as old:
+            wait_mounted(distro, "/mnt/old")
+            unmount(distro, ["/mnt/old"])
+            old.detach(timeout=5)
+        distro.run("udevadm settle")
+        distro.systemctl("stop", "wslbared", *UDEVD)
+        new = LoopDisk(tmp / "new")
+        assert new.node == old.node
+        distro.systemctl("start", *UDEVD)
+        assert uuids["new"] not in distro.run(f"udevadm info {new.node}").stdout, "it has looked after all"
+        distro.systemctl("start", "wslbared")
+        assert wait_mounted(distro, "/mnt/new")["source"] == new.node
+        assert states(distro) == {"old": "absent"}
+
+
 def test_without_bus(tmp):
     uuid = make_image("ext4", tmp / "image")
     with volumes({"data": conf(uuid, "/mnt/data")}, mask=DBUS) as distro:
