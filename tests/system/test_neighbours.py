@@ -143,7 +143,7 @@ def test_records_older_than_the_disk(tmp):
         distro.systemctl("stop", "wslbared", *UDEVD)
         new = LoopDisk(tmp / "new")
         assert new.node == old.node
-        distro.systemctl("start", *UDEVD)
+        distro.systemctl("start", *[unit for unit in UDEVD if "trigger" not in unit])
         assert uuids["new"] not in distro.run(f"udevadm info {new.node}").stdout, "it has looked after all"
         distro.systemctl("start", "wslbared")
         assert wait_mounted(distro, "/mnt/new")["source"] == new.node
