@@ -12,7 +12,7 @@
 
 /* Takes the turn of DISK, for a check of DEVNUM on it (which may be the disk itself). The lock
  * lasts until *ret_fd is closed, also by all processes that inherited it. PATH is made where it is
- * missing, and is CHECK_LOCK_PATH but in tests. 0; -EAGAIN: something on the disk is being checked;
+ * missing. 0; -EAGAIN: something on the disk is being checked;
  * -EPERM: PATH is not a file that is ours alone; -errno. */
 int check_lock_take(const char *path, dev_t disk, dev_t devnum, int *ret_fd);
 

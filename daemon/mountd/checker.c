@@ -80,14 +80,14 @@ static int say_held(const BlockDevice *b, Report *report)
 /* Not by a lock on the disk itself, which would keep udevd, and volumes that need no check,
  * waiting.
  */
-static int take_turn(const BlockDevice *b, int *ret_fd, Report *report)
+static int take_turn(const Mounter *m, const BlockDevice *b, int *ret_fd, Report *report)
 {
         dev_t disk;
         int r = device_whole_disk(b->device->devnum, &disk);
 
         if (r < 0)
                 disk = b->device->devnum;
-        r = check_lock_take(CHECK_LOCK_PATH, disk, b->device->devnum, ret_fd);
+        r = check_lock_take(m->checks, disk, b->device->devnum, ret_fd);
         if (r == -EAGAIN)
                 return report_fail(report, "InProgress", STEP_CHECK, r,
                                    "Something else on the disk of %s is being checked; it is its "
@@ -95,14 +95,14 @@ static int take_turn(const BlockDevice *b, int *ret_fd, Report *report)
                                    b->device->node);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot lock %s: %s",
-                                   CHECK_LOCK_PATH, strerror(-r));
+                                   m->checks, strerror(-r));
         return 0;
 }
 
 /* Some check programs do not keep the kernel from mounting what they write to. */
-static int refuse_if_checked(const BlockDevice *b, Report *report)
+static int refuse_if_checked(const Mounter *m, const BlockDevice *b, Report *report)
 {
-        if (check_lock_is_taken(CHECK_LOCK_PATH, b->device->devnum) > 0)
+        if (check_lock_is_taken(m->checks, b->device->devnum) > 0)
                 return report_fail(report, "InProgress", STEP_CHECK, EAGAIN,
                                    "%s is being checked; it is mounted when that is done",
                                    b->device->node);
@@ -187,7 +187,7 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
         CheckNeed need = check_need(config->check, &b->content.state, (uint64_t)time(NULL));
         _cleanup_free_ char *program = NULL;
         _cleanup_close_ int lock_fd = -1;
-        int r = refuse_if_checked(b, report);
+        int r = refuse_if_checked(m, b, report);
 
         *ret_read_only = false;
         if (r < 0 || need == CHECK_NEED_NONE)
@@ -207,7 +207,7 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
                 return 0;
         }
         /* First, so that what holds it is no check of ours that is ending. */
-        r = take_turn(b, &lock_fd, report);
+        r = take_turn(m, b, &lock_fd, report);
         if (r < 0)
                 return r;
         r = is_held(b);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "check-lock.h"
 #include "log.h"
 #include "macro.h"
 #include "program.h"
@@ -66,6 +67,7 @@ static int run(const ProgramArguments *arguments)
                 .config.dirs = arguments->config_dirs ? (const char *const *)arguments->config_dirs
                                                       : config_default_dirs,
                 .directory = MOUNTD_DIRECTORY,
+                .checks = CHECK_LOCK_PATH,
                 .sbin = sbin_dirs,
                 .tell_status = tell_status,
         };

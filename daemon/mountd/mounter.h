@@ -21,6 +21,7 @@ typedef struct Mounter {
         const char *staging;     /* directory */
         const char *flags;       /* directory of what wslbare@NAME.target asserts */
         const char *shared;      /* directory, see shared.h */
+        const char *checks;      /* file, see check-lock.h */
         const char *const *sbin; /* where check programs are looked for, see sbin.h */
         int errors_fd;           /* see fs-errors.h; -1 none */
         MounterProgress progress;

@@ -392,6 +392,7 @@ static int begin_requests(Service *s, const ServiceOptions *options)
                 .staging = s->staging,
                 .flags = s->flags,
                 .shared = options->shared,
+                .checks = options->checks,
                 .sbin = options->sbin,
                 .errors_fd = fs_errors_fd(s->errors),
         };

@@ -17,6 +17,7 @@ typedef struct ServiceOptions {
         ConfigSource config;
         const char *directory; /* root's: records and staging are made below; /run/wslbare-mountd */
         const char *shared;    /* directory, see shared.h */
+        const char *checks;    /* file, see check-lock.h */
         const char *const *sbin; /* see sbin.h */
         /* Says what is worth knowing while all goes on; "" nothing. May be NULL. */
         void (*tell_status)(const char *status);

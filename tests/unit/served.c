@@ -157,6 +157,7 @@ void served_begin(void)
         set_path(served.records, "run/volumes");
         set_path(served.where, "where");
         set_path(served.shared, "shared");
+        set_path(served.checks, "checks");
         set_path(served.sbin, "sbin");
         set_path(served.socket, "run/mountd.sock");
         set_path(served.status, "run/status");
@@ -231,6 +232,7 @@ static int serve(sd_event *event, int fd, bool listening)
         const ServiceOptions options = { .config = *config_source(),
                                          .directory = served.run,
                                          .shared = served.shared,
+                                         .checks = served.checks,
                                          .sbin = sbin,
                                          .tell_status = tell_status };
         _cleanup_(service_freep) Service *service = NULL;

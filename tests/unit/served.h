@@ -25,6 +25,7 @@ typedef struct Served {
         char records[PATH_MAX];
         char where[PATH_MAX];  /* not there; what served_configure() makes the mount point */
         char shared[PATH_MAX]; /* what distributions share; there */
+        char checks[PATH_MAX]; /* file, see check-lock.h */
         char sbin[PATH_MAX];   /* what the only check programs are in; there */
         char socket[PATH_MAX]; /* where it listens */
         char status[PATH_MAX]; /* a file of what it says of itself */

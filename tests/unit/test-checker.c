@@ -276,7 +276,7 @@ static void test_one_after_the_other(void)
         _cleanup_close_ int fd = -1;
 
         begin(DIRTY, "", "exit 0");
-        ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, served.disk.devnum, NOWHERE, &fd));
+        ASSERT_OK(check_lock_take(served.checks, served.disk.devnum, NOWHERE, &fd));
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "Error s InProgress\nStep s check\n");
         ASSERT_STR(ran(), NULL);
         fd = close_fd(fd);
@@ -295,7 +295,7 @@ static void test_not_mounted_meanwhile(void)
 
                 test_row(more[i]);
                 begin(CLEAN, more[i], NULL);
-                ASSERT_OK(check_lock_take(CHECK_LOCK_PATH, NOWHERE, served.disk.devnum, &fd));
+                ASSERT_OK(check_lock_take(served.checks, NOWHERE, served.disk.devnum, &fd));
                 ASSERT_CONTAINS(ask_mount("data", &served.disk),
                                 "Error s InProgress\nStep s check\n");
                 fd = close_fd(fd);

@@ -717,6 +717,7 @@ static void test_undone_where_it_is(void)
                 .staging = served.run,
                 .flags = served.run,
                 .shared = served.shared,
+                .checks = served.checks,
                 .sbin = sbin,
                 .errors_fd = -1,
                 .progress = snatch,
