@@ -243,10 +243,12 @@ static int inherit_asked(const VolumeConfig *config, int id, const Record *old, 
         if (!asked)
                 return -ENOMEM;
         if (!old || !old->asked) {
-                /* Somebody else mounted it. */
-                report_add(report, "Stale", "%s",
-                           verify_lacks(id, config->options, report) ? "yes" : "no");
-                record->asked = TAKE_PTR(asked);
+                /* Somebody else mounted it. What is lacking is looked for again the next time. */
+                bool lacks = verify_lacks(id, config->options, report);
+
+                report_add(report, "Stale", "%s", lacks ? "yes" : "no");
+                if (!lacks)
+                        record->asked = TAKE_PTR(asked);
                 return 0;
         }
         report_add(report, "Stale", "%s", streq(old->asked, asked) ? "no" : "yes");

@@ -282,6 +282,24 @@ def test_stale(distro, tmp):
         expect(bus, {**mounted, "Options": "noatime", "MountedOptions": ADDED.replace("relatime", "noatime")})
 
 
+def test_stale_by_another_hand(distro, tmp):
+    """What somebody else mounted lacks what the file asks for, until it is there, however often that is looked at."""
+    uuid = make_image("ext4", tmp / "image")
+    disk = LoopDisk(tmp / "image")
+    settle(distro)
+    distro.shell(f"mkdir -p /mnt/theirs; mount -o nosuid,nodev {disk.node} /mnt/theirs")
+    configure(distro, {"theirs": conf(uuid, "/mnt/theirs", Options="noexec")})
+    with connect(distro) as bus:
+        for _ in range(3):
+            wait_until(lambda: bus.volume("theirs")["State"] == "mounted", what="the mount to be taken over")
+            assert bus.volume("theirs")["Stale"]
+            restart(distro)
+        distro.run("mount -o remount,noexec /mnt/theirs")
+        restart(distro)
+        wait_until(lambda: bus.volume("theirs")["State"] == "mounted", what="the mount to be looked at")
+        assert not bus.volume("theirs")["Stale"]
+
+
 def test_bad_file(distro, tmp):
     """What is mounted stays so when its file turns bad, and says why nothing new comes of it."""
     uuid, disk = make(distro, tmp, "turned")
