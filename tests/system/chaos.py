@@ -268,8 +268,6 @@ class Chaos:
         if good:
             good = self.end(n + 1)
         self.report(n, time.monotonic() - start)
-        for volume in self.volumes:
-            self.faults.release(volume)
         return good and not self.n_violations
 
     # The end.
@@ -354,7 +352,11 @@ def main():
     try:
         machine.start()
         say(f"seed {options.seed}")
-        return 0 if Chaos(options).run() else 1
+        chaos = Chaos(options)
+        try:
+            return 0 if chaos.run() else 1
+        finally:
+            chaos.faults.release_all()  # or the disks would not go
     except machine.Skip as e:
         sys.exit(f"tests/chaos: {e}")
 

@@ -266,6 +266,10 @@ class Faults:
         if volume in self.fds:
             os.close(self.fds.pop(volume))
 
+    def release_all(self):
+        for volume in self.volumes:
+            self.release(volume)
+
     def draw_foreign_unmount(self):
         kept = [volume for volume in self.volumes if volume.keep]
         volume = self.random.choice(kept if kept and self.random.random() < 0.4 else self.volumes)
