@@ -387,11 +387,14 @@ class Model:
         if (volume.name in look.flags) != bool(mount):
             yield f"its flag is {'there' if volume.name in look.flags else 'not there'}"
         record = look.records.get(volume.name)
+        is_to_be_kept = volume.keep and volume.file == BROKEN  # and is mounted again when that is mended
         if mount:
             wanted = {"PHASE": "mounted", "TARGET": volume.where, "MOUNT_ID": str(mount["id"]),
                       "DISKSEQ": str(mount["diskseq"])}
             if not record or any(record.get(key) != value for key, value in wanted.items()):
                 yield f"its record says {record}, and mounted is {mount}"
+        elif is_to_be_kept:
+            return
         elif record is not None and (record.get("PHASE") != "unmounted" or record.get("DIRECTORY_MADE") == "1"):
             yield f"not mounted, and its record says {record}"
         exists = os.path.lexists(self.distro.path(volume.where))
