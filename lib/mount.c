@@ -18,6 +18,10 @@
 #define PARENT_MODE 0755
 #define STACKED_MAX 64U
 
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U /* Linux 6.8 */
+#endif
+
 /* ERROR, with a sentence that can be shown, whatever names it speaks of. */
 _printf_(3, 4) static int fail(int error, char **ret_error, const char *format, ...)
 {
@@ -83,12 +87,26 @@ int mount_id_of(int fd, int *ret_id, bool *ret_is_root)
 {
         struct statx st;
 
-        if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) < 0)
+        if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) <
+            0)
                 return -errno;
         if (!(st.stx_mask & STATX_MNT_ID) || !(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
                 return -EOPNOTSUPP; /* before Linux 5.8 */
         *ret_id = (int)st.stx_mnt_id;
         *ret_is_root = st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+        return 0;
+}
+
+int mount_unique_id_of(int fd, uint64_t *ret)
+{
+        struct statx st;
+
+        if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE,
+                  &st) < 0)
+                return -errno;
+        if (!(st.stx_mask & STATX_MNT_ID_UNIQUE))
+                return -EOPNOTSUPP;
+        *ret = st.stx_mnt_id;
         return 0;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "options.h"
@@ -51,6 +52,11 @@ int mount_undo(int mount_fd);
 /* The mount ID of what FD (O_PATH is enough) refers to, by statx(2), and whether FD is the root of
  * that mount. */
 int mount_id_of(int fd, int *ret_id, bool *ret_is_root);
+
+/* The ID of the mount that FD (O_PATH is enough) is on that, unlike its mount ID, is never given
+ * again. -EOPNOTSUPP before Linux 6.8; another -errno where the filesystem gives none, as it is
+ * asked. */
+int mount_unique_id_of(int fd, uint64_t *ret);
 
 /* Makes the mount that holds FD shared, where it is private (neither shared nor slave). 1 made
  * shared, then *ret_path is its mount point; 0 nothing to do. */

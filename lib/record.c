@@ -108,6 +108,8 @@ static int parse_line(Record *r, const char *key, const char *value)
                 return sscanf(value, "%" SCNu64, &r->diskseq) == 1 ? 0 : -EBADMSG;
         if (streq(key, "MOUNT_ID"))
                 return sscanf(value, "%d", &r->mount_id) == 1 ? 0 : -EBADMSG;
+        if (streq(key, "UNIQUE_ID"))
+                return sscanf(value, "%" SCNu64, &r->unique_id) == 1 ? 0 : -EBADMSG;
         if (streq(key, "DIRECTORY_MADE")) {
                 r->directory_made = streq(value, "1");
                 return 0;
@@ -189,6 +191,8 @@ int record_save(const char *directory, const char *name, const Record *record)
                 minor(record->devnum), record->diskseq);
         fprintf(f, "MOUNT_ID=%d\nDIRECTORY_MADE=%d\nREAD_ONLY=%d\n", record->mount_id,
                 record->directory_made, record->read_only);
+        if (record->unique_id != 0)
+                fprintf(f, "UNIQUE_ID=%" PRIu64 "\n", record->unique_id);
         if (record->mount_devnum != 0)
                 fprintf(f, "MOUNT_DEVICE=%u:%u\n", major(record->mount_devnum),
                         minor(record->mount_devnum));

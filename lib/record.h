@@ -36,6 +36,7 @@ typedef struct Record {
                                device; 0 unknown */
         char *fsid;         /* of a btrfs, as btrfs_read_uuid() gives it; NULL unknown */
         int mount_id;       /* 0 while not mounted */
+        uint64_t unique_id; /* of the mount, as mount_unique_id_of() gives it; 0 unknown */
         char *asked; /* what the file asked for when it was mounted, as record_asked() has it; NULL
                         unknown */
         bool directory_made; /* the target is ours, to be removed when empty */

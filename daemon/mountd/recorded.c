@@ -6,17 +6,16 @@
 #include <sys/sysmacros.h>
 
 #include "btrfs.h"
+#include "device.h"
 #include "macro.h"
 #include "mount.h"
 #include "mountinfo.h"
 #include "recorded.h"
 
-/* The UUID of the btrfs that is mounted as ID on PATH in DIR_FD; -ESTALE where another mount hides
- * it. */
-static int read_uuid(int dir_fd, const char *path, int id, char ret[static BTRFS_UUID_LENGTH + 1])
+/* The root of the mount ID, which is PATH in DIR_FD; -ESTALE where another mount hides it. */
+static int open_root(int dir_fd, const char *path, int id, int flags)
 {
-        _cleanup_close_ int fd =
-                openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        _cleanup_close_ int fd = openat(dir_fd, path, O_DIRECTORY | O_CLOEXEC | flags);
         bool is_root;
         int found, r;
 
@@ -25,7 +24,22 @@ static int read_uuid(int dir_fd, const char *path, int id, char ret[static BTRFS
         r = mount_id_of(fd, &found, &is_root);
         if (r < 0)
                 return r;
-        return found == id ? btrfs_read_uuid(fd, ret) : -ESTALE;
+        return found == id ? TAKE_FD(fd) : -ESTALE;
+}
+
+static int read_unique_id(int dir_fd, const char *path, int id, uint64_t *ret)
+{
+        _cleanup_close_ int fd = open_root(dir_fd, path, id, O_PATH);
+
+        return fd < 0 ? fd : mount_unique_id_of(fd, ret);
+}
+
+/* Of a btrfs. */
+static int read_uuid(int dir_fd, const char *path, int id, char ret[static BTRFS_UUID_LENGTH + 1])
+{
+        _cleanup_close_ int fd = open_root(dir_fd, path, id, O_RDONLY | O_NONBLOCK);
+
+        return fd < 0 ? fd : btrfs_read_uuid(fd, ret);
 }
 
 /* For certain. */
@@ -41,22 +55,35 @@ static bool is_of_another(const MountEntry *e, const Record *record)
  */
 static bool is_of_btrfs(const MountEntry *e, const Record *record)
 {
-        bool is_same_source = streq_ptr(e->source, record->source);
-
-        if (!streq(e->type, "btrfs"))
+        if (!streq(e->type, "btrfs") || (record->fsid && is_of_another(e, record)))
                 return false;
-        return is_same_source || (record->fsid && !is_of_another(e, record));
+        return record->fsid || streq_ptr(e->source, record->source);
+}
+
+/* The number of a device is given again, too. */
+static bool is_of_another_disk(const MountEntry *e, const Record *record)
+{
+        _cleanup_(device_freep) Device *d = NULL;
+
+        return device_new(e->devnum, &d) >= 0 && device_read_sysfs(d) >= 0 &&
+               d->diskseq != record->diskseq;
 }
 
 /* Its ID alone proves nothing: once free, the kernel gives it to the next mount. Where it is
  * proves nothing either: it can be moved, and so can any directory above it. */
 static bool is_it(const MountEntry *e, const Record *record)
 {
+        uint64_t id;
+
+        if (record->unique_id != 0 && read_unique_id(AT_FDCWD, e->target, e->id, &id) >= 0)
+                return id == record->unique_id;
         if (record->mount_devnum != 0 && e->devnum != record->mount_devnum)
                 return false;
         if (major(e->devnum) == 0)
                 return is_of_btrfs(e, record);
-        return e->devnum == record->devnum && streq(e->root, "/");
+        /* A medium that was changed below a mount is no other mount. */
+        return e->devnum == record->devnum && streq(e->root, "/") &&
+               (streq(e->target, record->target) || !is_of_another_disk(e, record));
 }
 
 int recorded_find(const Record *record, char **ret_target)
@@ -100,6 +127,8 @@ int recorded_identify(Record *record, int dir_fd, const char *path, int id, cons
 
         if (r >= 0)
                 r = replace(&record->fsid, read_uuid(dir_fd, path, id, uuid) >= 0 ? uuid : NULL);
+        record->unique_id = 0;
+        (void)read_unique_id(dir_fd, path, id, &record->unique_id);
         if (devnum && sscanf(devnum, "%" SCNu64, &n) == 1)
                 record->mount_devnum = n;
         return r;

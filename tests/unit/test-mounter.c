@@ -12,6 +12,7 @@
 
 #include "images.h"
 #include "macro.h"
+#include "mount.h"
 #include "mounter.h"
 #include "mountinfo.h"
 #include "record.h"
@@ -491,6 +492,47 @@ static void test_unmount_foreign(void)
         served_stop();
 }
 
+static bool has_unique_ids(void)
+{
+        _cleanup_close_ int fd = open("/", O_PATH | O_CLOEXEC);
+        uint64_t id;
+
+        return mount_unique_id_of(fd, &id) >= 0;
+}
+
+/* Mounts and their IDs come again, and so do devices and their numbers: what somebody else mounted
+ * since is not ours, wherever it is. */
+static void test_unmount_successor(void)
+{
+        static const char *const rows[] = { "the same disk", "the next disk of its number" };
+        _cleanup_free_ char *elsewhere = NULL;
+
+        begin();
+        elsewhere = text_format("%s/elsewhere", served.base);
+        ASSERT_OK(mkdir(elsewhere, 0755));
+        for (size_t i = has_unique_ids() ? 0 : 1; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(record_freep) Record *r = NULL;
+                int id;
+
+                test_row(rows[i]);
+                mount_data();
+                ASSERT_OK(umount2(served.where, 0));
+                ASSERT_OK(mount(served.disk.node, elsewhere, "ext4", 0, NULL));
+                id = mount_on(elsewhere);
+                r = load("data");
+                r->mount_id = id;
+                if (i == 1) {
+                        r->unique_id = 0;
+                        r->diskseq--;
+                }
+                ASSERT_OK(record_save(served.records, "data", r));
+                ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+                ASSERT_EQ(mount_on(elsewhere), id);
+                ASSERT_OK(umount2(elsewhere, 0));
+        }
+        served_stop();
+}
+
 /* A record whose mount ID is somebody else's somewhere else. */
 static void test_unmount_forged(void)
 {
@@ -904,7 +946,7 @@ static void test_targets_of_what_went(void)
 TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
           TEST(directory_of_others), TEST(busy), TEST(unmount_is_recorded_before),
           TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
-          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_forged),
-          TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt), TEST(moved_by_somebody),
-          TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start), TEST(targets_of_what_went),
-          TEST(directory_mode))
+          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_successor),
+          TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
+          TEST(moved_by_somebody), TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start),
+          TEST(targets_of_what_went), TEST(directory_mode))

@@ -25,6 +25,7 @@ static void test_round_trip(void)
                 .mount_devnum = makedev(0, 70),
                 .fsid = fsid,
                 .mount_id = 4711,
+                .unique_id = UINT64_MAX - 1,
                 .asked = asked,
                 .directory_made = true,
                 .read_only = true,
@@ -41,6 +42,7 @@ static void test_round_trip(void)
         ASSERT(out->mount_devnum == in.mount_devnum);
         ASSERT_STR(out->fsid, fsid);
         ASSERT_EQ(out->mount_id, 4711);
+        ASSERT(out->unique_id == in.unique_id);
         ASSERT(out->directory_made);
         ASSERT(out->read_only);
         ASSERT_STR(out->asked, asked);
