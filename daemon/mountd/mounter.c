@@ -125,6 +125,13 @@ static void note_read_only(Record *record, const Record *old, Report *report)
         report_add(report, "MadeReadOnly", "%s", record->read_only ? "yes" : "no");
 }
 
+/* What is mounted on WHERE is not, or not any more, unmounted by intent. */
+static void unmark(const Mounter *m, const char *where, dev_t devnum, uint64_t diskseq)
+{
+        if (path_is_below(where, m->shared))
+                shared_unmark(m->shared, devnum, diskseq);
+}
+
 /* A mount that is not what it should be goes again; its record stays where it does not. */
 static void undo(const VolumeConfig *config, int fd, bool *ret_is_left, Report *report)
 {
@@ -154,7 +161,12 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
                 return report_fail(report, "MountFailed", STEP_TARGET, r, "Cannot mount on %s: %s",
                                    config->where, error ? error : strerror(-r));
         progress(m, STEP_VERIFY);
-        r = verify_mount(id, b->device, config->where, options, report);
+        /* Before the filesystem is asked anything, as it may not answer any more. */
+        record->read_only = options->read_only;
+        (void)mount_unique_id_of(fd, &record->unique_id);
+        r = save(m, config->name, record, RECORD_MOUNTED, id, report);
+        if (r >= 0)
+                r = verify_mount(id, b->device, config->where, options, report);
         if (r >= 0) {
                 note_read_only(record, NULL, report);
                 fs_errors_look(m->errors_fd, fd, ".", id, report);
@@ -299,11 +311,24 @@ static bool is_recorded_elsewhere(const Mounter *m, const VolumeConfig *config)
                !streq(record->target, config->where);
 }
 
+static int mount_anew(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                      Report *report)
+{
+        bool read_only;
+        int r = check_not_mounted(m, config, report);
+
+        if (r >= 0)
+                r = checker_check(m, config, b, &read_only, report);
+        if (r < 0)
+                return r;
+        progress(m, STEP_TARGET);
+        return mount_on_target(m, config, b, read_only, report);
+}
+
 int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                   Report *report)
 {
         _cleanup_(blockdev_done) BlockDevice b = { .fd = -1, .disk_fd = -1 };
-        bool read_only;
         int id, r;
 
         if (!config->where)
@@ -320,17 +345,10 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
                                    "Cannot read mountinfo: %s", strerror(-r));
-        if (r > 0)
-                return adopt(m, config, config->where, config->where, b.device, id, NULL, report);
-        r = check_not_mounted(m, config, report);
+        r = r > 0 ? adopt(m, config, config->where, config->where, b.device, id, NULL, report)
+                  : mount_anew(m, config, &b, report);
         if (r >= 0)
-                r = checker_check(m, config, &b, &read_only, report);
-        if (r < 0)
-                return r;
-        progress(m, STEP_TARGET);
-        r = mount_on_target(m, config, &b, read_only, report);
-        if (r >= 0 && path_is_below(config->where, m->shared))
-                shared_unmark(m->shared, devnum, diskseq);
+                unmark(m, config->where, devnum, diskseq);
         return r;
 }
 
@@ -376,14 +394,16 @@ int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 
 static int open_to_unmount(const char *path, Target *target, dev_t *ret_devnum)
 {
-        struct stat st;
+        struct statx st;
         int r = target_open_existing(path, target);
 
         if (r < 0)
                 return r;
-        /* A filesystem that is shut down answers with an error; this is only for who holds it. */
-        if (fstat(target->fd, &st) == 0)
-                *ret_devnum = st.st_dev;
+        /* Only for who holds it: a filesystem that is shut down answers with an error, and one
+         * whose server hangs is not asked. */
+        if (statx(target->fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0, &st) ==
+            0)
+                *ret_devnum = makedev(st.stx_dev_major, st.stx_dev_minor);
         target->fd = close_fd(target->fd); /* it would keep the mount busy */
         return 0;
 }
@@ -458,7 +478,7 @@ static int detach_marked(const Mounter *m, const char *name, const Record *recor
                            "and may mount it again: %s/.wslbare: %s",
                            record->target, m->shared, strerror(-k));
         if (marks && r < 0)
-                shared_unmark(m->shared, record->devnum, record->diskseq);
+                unmark(m, record->target, record->devnum, record->diskseq);
         return r;
 }
 
@@ -560,6 +580,7 @@ static void tidy_unmounting(const Mounter *m, const char *name, Record *record)
                 (void)finish_unmount(m, name, record, report);
         if (r <= 0)
                 return;
+        unmark(m, record->target, record->devnum, record->diskseq);
         record->phase = RECORD_MOUNTED;
         (void)record_save(m->records, name, record);
 }

@@ -161,10 +161,16 @@ static void test_unmount(void)
 }
 
 /* A directory that was there before is not ours to remove. */
+static bool is_marked(void)
+{
+        return shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq);
+}
+
 /* What all distributions have mounted as one, none of the others is to mount again. */
 static void test_unmount_marks_shared(void)
 {
         _cleanup_free_ char *where = NULL, *marks = NULL;
+        _cleanup_(record_freep) Record *r = NULL;
         int fd;
 
         begin();
@@ -174,23 +180,37 @@ static void test_unmount_marks_shared(void)
         fd = open(where, O_RDONLY | O_CLOEXEC);
         ASSERT(fd >= 0);
         ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), "Error s Busy\n");
-        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT(!is_marked());
         close_fd(fd);
         ASSERT_STR(ask("Unmount", "sb", "data", false), "");
-        ASSERT(shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT(is_marked());
         mount_data();
-        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT(!is_marked());
 
-        /* To tidy up after somebody else is no intent, … */
+        /* What is mounted all the same is not unmounted by intent, … */
+        ASSERT_OK(shared_mark(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT_LINE(ask_mount("data", &served.disk), "MountId i %d", mount_on(where));
+        ASSERT(!is_marked());
+        r = load("data");
+        r->phase = RECORD_UNMOUNTING;
+        ASSERT_OK(record_save(served.records, "data", r));
+        ASSERT_OK(shared_mark(served.shared, served.disk.devnum, served.disk.diskseq));
+        served_stop();
+        served_listen();
+        served_connect();
+        ASSERT_LINE(ask("SetTarget", "sb", "nobody", true), "Error s NotMounted");
+        ASSERT(!is_marked());
+
+        /* … to tidy up after somebody else is no intent either, … */
         ASSERT_OK(umount2(where, 0));
         ASSERT_STR(ask("Unmount", "sb", "data", false), "");
-        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT(!is_marked());
 
         /* … and what is mounted elsewhere is nobody else's business. */
         served_configure("data", served.where, "");
         mount_data();
         ASSERT_STR(ask("Unmount", "sb", "data", false), "");
-        ASSERT(!shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq));
+        ASSERT(!is_marked());
 
         /* A mark that cannot be set is said, and hinders nobody. */
         served_configure("data", where, "");
@@ -256,6 +276,20 @@ static unsigned count_saved(int watch_fd)
                 p += sizeof(*e) + e->len;
         }
         return count;
+}
+
+/* It is in the record before it is made, and as soon as it is there: what comes then asks the
+ * filesystem, which may not answer any more. */
+static void test_mount_is_recorded_before(void)
+{
+        _cleanup_close_ int watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+        begin();
+        ASSERT_LINE(ask("SetTarget", "sb", "data", true), "Error s NotMounted");
+        ASSERT(inotify_add_watch(watch_fd, served.records, IN_MOVED_FROM | IN_MOVED_TO) >= 0);
+        mount_data();
+        ASSERT_EQ(count_saved(watch_fd), 3);
+        served_stop();
 }
 
 /* That it is meant to go is in the record before it goes, as it may take long. */
@@ -944,9 +978,10 @@ static void test_targets_of_what_went(void)
 }
 
 TEST_MAIN(TEST(mount), TEST(again), TEST(unmount), TEST(unmount_marks_shared),
-          TEST(directory_of_others), TEST(busy), TEST(unmount_is_recorded_before),
-          TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
-          TEST(target_foreign_not_lost), TEST(unmount_foreign), TEST(unmount_successor),
-          TEST(unmount_forged), TEST(unmount_covered), TEST(unmount_spoilt_record), TEST(adopt),
-          TEST(moved_by_somebody), TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start),
-          TEST(targets_of_what_went), TEST(directory_mode))
+          TEST(directory_of_others), TEST(busy), TEST(mount_is_recorded_before),
+          TEST(unmount_is_recorded_before), TEST(wrong_device), TEST(probe), TEST(second_device),
+          TEST(targets), TEST(target_foreign_not_lost), TEST(unmount_foreign),
+          TEST(unmount_successor), TEST(unmount_forged), TEST(unmount_covered),
+          TEST(unmount_spoilt_record), TEST(adopt), TEST(moved_by_somebody),
+          TEST(undone_where_it_is), TEST(moved), TEST(tidied_at_start), TEST(targets_of_what_went),
+          TEST(directory_mode))
