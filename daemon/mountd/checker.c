@@ -77,21 +77,24 @@ static int say_held(const BlockDevice *b, Report *report)
         return 0;
 }
 
+static dev_t disk_of(const BlockDevice *b)
+{
+        dev_t disk;
+
+        return device_whole_disk(b->device->devnum, &disk) < 0 ? b->device->devnum : disk;
+}
+
 /* Not by a lock on the disk itself, which would keep udevd, and volumes that need no check,
  * waiting.
  */
 static int take_turn(const Mounter *m, const BlockDevice *b, int *ret_fd, Report *report)
 {
-        dev_t disk;
-        int r = device_whole_disk(b->device->devnum, &disk);
+        int r = check_lock_take(m->checks, disk_of(b), b->device->devnum, ret_fd);
 
-        if (r < 0)
-                disk = b->device->devnum;
-        r = check_lock_take(m->checks, disk, b->device->devnum, ret_fd);
         if (r == -EAGAIN)
                 return report_fail(report, "InProgress", STEP_CHECK, r,
-                                   "Something else on the disk of %s is being checked; it is its "
-                                   "turn when that is done",
+                                   "Something else on the disk of %s is being checked, or it is "
+                                   "being mounted; it is its turn when that is done",
                                    b->device->node);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot lock %s: %s",
@@ -99,10 +102,10 @@ static int take_turn(const Mounter *m, const BlockDevice *b, int *ret_fd, Report
         return 0;
 }
 
-/* Some check programs do not keep the kernel from mounting what they write to. */
-static int refuse_if_checked(const Mounter *m, const BlockDevice *b, Report *report)
+/* Where there is no lock to be had, nobody else has one to check it by. */
+static int keep_from_checks(const Mounter *m, const BlockDevice *b, int *ret_fd, Report *report)
 {
-        if (check_lock_is_taken(m->checks, b->device->devnum) > 0)
+        if (check_lock_share(m->checks, b->device->devnum, ret_fd) == -EAGAIN)
                 return report_fail(report, "InProgress", STEP_CHECK, EAGAIN,
                                    "%s is being checked; it is mounted when that is done",
                                    b->device->node);
@@ -181,36 +184,13 @@ static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *
         return judge(config, b, need, &end, ret_read_only, report);
 }
 
-int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
-                  bool *ret_read_only, Report *report)
+/* LOCK_FD: of its turn. */
+static int check(const Mounter *m, const VolumeConfig *config, const BlockDevice *b, CheckNeed need,
+                 int lock_fd, bool *ret_read_only, Report *report)
 {
-        CheckNeed need = check_need(config->check, &b->content.state, (uint64_t)time(NULL));
         _cleanup_free_ char *program = NULL;
-        _cleanup_close_ int lock_fd = -1;
-        int r = refuse_if_checked(m, b, report);
+        int r = is_held(b);
 
-        *ret_read_only = false;
-        if (r < 0 || need == CHECK_NEED_NONE)
-                return r;
-        if (b->device->read_only || config->read_only) {
-                if (need != CHECK_NEED_ASKED)
-                        report_add(report, "Warnings",
-                                   "%s %s, and is not checked, as it is mounted read-only",
-                                   b->device->node, check_need_to_string(need));
-                return 0;
-        }
-        if (!check_is_useful(type_of(b))) {
-                report_add(report, "Warnings",
-                           "%s is not checked: %s mends itself when it is mounted, so "
-                           "Check=always means nothing",
-                           b->device->node, type_of(b));
-                return 0;
-        }
-        /* First, so that what holds it is no check of ours that is ending. */
-        r = take_turn(m, b, &lock_fd, report);
-        if (r < 0)
-                return r;
-        r = is_held(b);
         if (r > 0)
                 return say_held(b, report);
         if (r >= 0)
@@ -221,4 +201,48 @@ int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevic
         if (r == 0)
                 return lack_program(config, b, need, ret_read_only, report);
         return run(m, config, b, need, program, lock_fd, ret_read_only, report);
+}
+
+/* Whether it is checked; where not though it should be, that is said. */
+static bool is_to_be_checked(const VolumeConfig *config, const BlockDevice *b, CheckNeed need,
+                             Report *report)
+{
+        if (need == CHECK_NEED_NONE)
+                return false;
+        if (b->device->read_only || config->read_only) {
+                if (need != CHECK_NEED_ASKED)
+                        report_add(report, "Warnings",
+                                   "%s %s, and is not checked, as it is mounted read-only",
+                                   b->device->node, check_need_to_string(need));
+                return false;
+        }
+        if (!check_is_useful(type_of(b))) {
+                report_add(report, "Warnings",
+                           "%s is not checked: %s mends itself when it is mounted, so "
+                           "Check=always means nothing",
+                           b->device->node, type_of(b));
+                return false;
+        }
+        return true;
+}
+
+int checker_check(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                  bool *ret_read_only, int *ret_lock_fd, Report *report)
+{
+        CheckNeed need = check_need(config->check, &b->content.state, (uint64_t)time(NULL));
+        _cleanup_close_ int lock_fd = -1;
+        int r;
+
+        *ret_read_only = false;
+        if (!is_to_be_checked(config, b, need, report))
+                return keep_from_checks(m, b, ret_lock_fd, report);
+        /* First, so that what holds it is no check of ours that is ending. */
+        r = take_turn(m, b, &lock_fd, report);
+        if (r >= 0)
+                r = check(m, config, b, need, lock_fd, ret_read_only, report);
+        if (r < 0)
+                return r;
+        (void)check_lock_relax(lock_fd, disk_of(b), b->device->devnum);
+        *ret_lock_fd = TAKE_FD(lock_fd);
+        return 0;
 }

@@ -314,11 +314,12 @@ static bool is_recorded_elsewhere(const Mounter *m, const VolumeConfig *config)
 static int mount_anew(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
                       Report *report)
 {
+        _cleanup_close_ int lock_fd = -1;
         bool read_only;
         int r = check_not_mounted(m, config, report);
 
         if (r >= 0)
-                r = checker_check(m, config, b, &read_only, report);
+                r = checker_check(m, config, b, &read_only, &lock_fd, report);
         if (r < 0)
                 return r;
         progress(m, STEP_TARGET);

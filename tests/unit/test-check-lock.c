@@ -58,6 +58,39 @@ static void test_taken(void)
         ASSERT_OK(check_lock_take(path, DISK, PARTITION + 1, &again_fd));
 }
 
+/* While it is mounted, which takes longer than to look whether it is checked. */
+static void test_mounted(void)
+{
+        _cleanup_free_ char *path = new_path();
+        _cleanup_close_ int fd = -1, again_fd = -1, check_fd = -1;
+
+        ASSERT_OK(check_lock_share(path, PARTITION, &fd));
+        ASSERT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        ASSERT_OK(check_lock_share(path, PARTITION, &again_fd));
+        ASSERT_EQ(check_lock_is_taken(path, PARTITION), 1);
+        ASSERT_EQ(check_lock_take(path, DISK, PARTITION, &check_fd), -EAGAIN);
+        ASSERT_OK(check_lock_take(path, DISK, PARTITION + 1, &check_fd));
+        check_fd = close_fd(check_fd);
+        fd = close_fd(fd);
+        ASSERT_EQ(check_lock_take(path, DISK, PARTITION, &check_fd), -EAGAIN);
+        again_fd = close_fd(again_fd);
+        ASSERT_OK(check_lock_take(path, DISK, PARTITION, &check_fd));
+        ASSERT_EQ(check_lock_share(path, PARTITION, &fd), -EAGAIN);
+        ASSERT_OK(check_lock_share(path, PARTITION + 1, &fd));
+
+        /* After the check. */
+        ASSERT_OK(check_lock_relax(check_fd, DISK, PARTITION));
+        ASSERT_OK(check_lock_share(path, PARTITION, &again_fd));
+        fd = close_fd(fd);
+        ASSERT_OK(check_lock_take(path, DISK, PARTITION + 1, &fd));
+        fd = close_fd(fd);
+        ASSERT_EQ(check_lock_take(path, DISK, PARTITION, &fd), -EAGAIN);
+        again_fd = close_fd(again_fd);
+        ASSERT_EQ(check_lock_take(path, DISK, PARTITION, &fd), -EAGAIN);
+        check_fd = close_fd(check_fd);
+        ASSERT_OK(check_lock_take(path, DISK, PARTITION, &fd));
+}
+
 /* By whoever has it from us, until he is gone. */
 static void test_inherited(void)
 {
@@ -109,4 +142,4 @@ static void test_foreign(void)
         ASSERT_EQ(fd, -1);
 }
 
-TEST_MAIN(TEST(turn), TEST(taken), TEST(inherited), TEST(foreign))
+TEST_MAIN(TEST(turn), TEST(taken), TEST(mounted), TEST(inherited), TEST(foreign))

@@ -304,17 +304,50 @@ static void test_not_mounted_meanwhile(void)
         }
 }
 
+static void send_mount(void)
+{
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "Mount", NULL, NULL, "stts", "data",
+                                        (uint64_t)served.disk.devnum, served.disk.diskseq,
+                                        served_fingerprint("data")) >= 0);
+        ASSERT_OK(sd_bus_flush(served.bus));
+}
+
+/* Nor does a check begin while it is mounted. */
+static void test_not_checked_meanwhile(void)
+{
+        static const char *const images[] = { CLEAN, DIRTY };
+
+        for (size_t i = 0; i < ELEMENTSOF(images); i++) {
+                _cleanup_close_ int fd = -1;
+                char where[PATH_MAX];
+
+                test_row(images[i]);
+                prepare(images[i], "", "exit 0");
+                (void)snprintf(where, sizeof(where), "%.2000s/where", served_freeze());
+                served_configure("data", where, "");
+                served_start();
+                send_mount();
+                WAIT_FOR(served_children_hang(1));
+                ASSERT_EQ(ran() != NULL, i == 1);
+                ASSERT_EQ(check_lock_take(served.checks, NOWHERE, served.disk.devnum, &fd),
+                          -EAGAIN);
+                ASSERT_OK(check_lock_take(served.checks, served.disk.devnum, NOWHERE, &fd));
+                fd = close_fd(fd);
+                served_thaw();
+                WAIT_FOR(mount_on(where) != 0);
+                WAIT_FOR(check_lock_take(served.checks, NOWHERE, served.disk.devnum, &fd) >= 0);
+                served_stop();
+        }
+}
+
 /* A check outlives the request that it is of: nobody takes it for somebody else's. */
 static void test_outlived(void)
 {
         prepare(DIRTY, "", "trap '' TERM; sleep 1000");
         served_listen();
         served_connect();
-        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
-                                        "Mount", NULL, NULL, "stts", "data",
-                                        (uint64_t)served.disk.devnum, served.disk.diskseq,
-                                        served_fingerprint("data")) >= 0);
-        ASSERT_OK(sd_bus_flush(served.bus));
+        send_mount();
         WAIT_FOR(ran());
         served_disconnect();
         write_program("exit 0");
@@ -365,4 +398,5 @@ static void test_e2fsck(void)
 }
 
 TEST_MAIN(TEST(rows), TEST(steps), TEST(arguments), TEST(held), TEST(one_after_the_other),
-          TEST(nobody_stops_it), TEST(not_mounted_meanwhile), TEST(outlived), TEST(e2fsck))
+          TEST(nobody_stops_it), TEST(not_mounted_meanwhile), TEST(not_checked_meanwhile),
+          TEST(outlived), TEST(e2fsck))
