@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "check-lock.h"
 #include "disk.h"
 #include "eject.h"
 #include "holders.h"
@@ -23,6 +24,7 @@
  * then, and a FUSE server lets go of the disk when it ends. */
 #define CLAIM_PATIENCE_USEC (5 * USEC_PER_SEC)
 #define CLAIM_PAUSE_USEC (20 * USEC_PER_MSEC)
+static const struct timespec claim_pause = { .tv_nsec = CLAIM_PAUSE_USEC * 1000 };
 
 #define SWAPS_SIZE_MAX (16U * 1024U) /* the kernel has some 30 at most */
 
@@ -247,11 +249,10 @@ static int flush(Ejection *e, const Drive *d)
 /* A claim of the disk: it is only had while no partition is claimed, by whatever namespace. */
 static int claim_patiently(const Device *disk)
 {
-        const struct timespec pause = { .tv_nsec = CLAIM_PAUSE_USEC * 1000 };
         int fd = blockdev_claim(disk);
 
         for (uint64_t t = 0; fd == -EBUSY && t < CLAIM_PATIENCE_USEC; t += CLAIM_PAUSE_USEC) {
-                (void)nanosleep(&pause, NULL);
+                (void)nanosleep(&claim_pause, NULL);
                 fd = blockdev_claim(disk);
         }
         return fd;
@@ -278,6 +279,35 @@ static int claim(Ejection *e, Drive *d)
                            is_known ? "those in Holders"
                                     : "another distribution, or a process that cannot be seen "
                                       "from here");
+}
+
+static void await_writers(const Disk *disk)
+{
+        for (uint64_t t = 0; t < CLAIM_PATIENCE_USEC &&
+                             holders_report_writers(disk->parts, disk->n_parts, NULL) > 0;
+             t += CLAIM_PAUSE_USEC)
+                (void)nanosleep(&claim_pause, NULL);
+}
+
+/* Most who write to a device do not claim it, and some check programs are among them. */
+static int check_writers(Ejection *e, const Drive *d)
+{
+        const Disk *disk = d->disk;
+
+        await_writers(disk);
+        if (holders_report_writers(disk->parts, disk->n_parts, e->report) > 0)
+                return report_fail(e->report, "Busy", STEP_EJECT, EBUSY,
+                                   "%s is not mounted any more, but those in Holders write to %s; "
+                                   "do not detach it yet",
+                                   e->name, disk->parts[0]->node);
+        for (size_t i = 0; i < disk->n_parts; i++)
+                if (check_lock_is_taken(e->mounter->checks, disk->parts[i]->devnum) > 0)
+                        return report_fail(e->report, "Busy", STEP_EJECT, EBUSY,
+                                           "%s is not mounted any more, but %s is being checked or "
+                                           "mounted, maybe by another distribution; do not detach "
+                                           "it yet",
+                                           e->name, disk->parts[i]->node);
+        return 0;
 }
 
 static int release_loop(const Drive *d)
@@ -310,8 +340,8 @@ static int let_go(Ejection *e, const Drive *d)
         return r >= 0;
 }
 
-/* All are claimed before the first one goes. The one that is held back goes last: as long as any of
- * them is there, it is known not to be mounted again. */
+/* All are claimed, and nobody writes to them, before the first one goes. The one that is held back
+ * goes last: as long as any of them is there, it is known not to be mounted again. */
 static int let_go_of_all(Ejection *e)
 {
         bool is_removed = false;
@@ -322,6 +352,8 @@ static int let_go_of_all(Ejection *e)
                 if (r >= 0)
                         r = claim(e, &e->drives[i]);
         }
+        for (size_t i = 0; r >= 0 && i < e->n_drives; i++)
+                r = check_writers(e, &e->drives[i]);
         for (size_t i = e->n_drives; r >= 0 && i > 0; i--) {
                 r = let_go(e, &e->drives[i - 1]);
                 is_removed |= r > 0;

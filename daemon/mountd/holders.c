@@ -12,12 +12,14 @@
 #include "holders.h"
 #include "macro.h"
 #include "mountinfo.h"
+#include "text.h"
 
 /* What is looked for: the filesystem FILESYSTEM, 0 none, or one of the devices. */
 typedef struct Held {
         dev_t filesystem;
         Device *const *devices;
         size_t n_devices;
+        bool for_writing;
 } Held;
 
 /* Whether NAME, which /proc makes a link of, leads to it. */
@@ -44,6 +46,24 @@ static bool has_directory(int proc_fd, const Held *held)
                is_on(proc_fd, "exe", held);
 }
 
+static bool is_for_writing(int proc_fd, const char *name)
+{
+        _cleanup_free_ char *path = text_format("fdinfo/%s", name);
+        int fd = path ? openat(proc_fd, path, O_RDONLY | O_CLOEXEC) : -1;
+        FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+        unsigned flags = 0;
+        char line[64];
+
+        if (!f) {
+                close_fd(fd);
+                return false;
+        }
+        while (fgets(line, sizeof(line), f) && sscanf(line, "flags: %o", &flags) != 1)
+                ;
+        (void)fclose(f);
+        return (flags & O_ACCMODE) != O_RDONLY;
+}
+
 static bool has_open(int proc_fd, const Held *held)
 {
         int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -56,7 +76,8 @@ static bool has_open(int proc_fd, const Held *held)
                 return false;
         }
         while (!found && (e = readdir(d)))
-                found = isdigit((unsigned char)e->d_name[0]) && is_on(fd, e->d_name, held);
+                found = isdigit((unsigned char)e->d_name[0]) && is_on(fd, e->d_name, held) &&
+                        (!held->for_writing || is_for_writing(proc_fd, e->d_name));
         closedir(d);
         return found;
 }
@@ -101,7 +122,7 @@ static bool holds(int proc_fd, const Held *held)
         if (held->filesystem)
                 return has_directory(proc_fd, held) || has_open(proc_fd, held) ||
                        has_mapped(proc_fd, held);
-        return has_open(proc_fd, held) || has_mounted(proc_fd, held);
+        return has_open(proc_fd, held) || (!held->for_writing && has_mounted(proc_fd, held));
 }
 
 static void report_process(int proc_fd, const char *pid, Report *report)
@@ -131,7 +152,8 @@ static unsigned report_all(const Held *held, Report *report)
                 proc_fd = openat(dirfd(d), e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
                 if (proc_fd < 0 || !holds(proc_fd, held))
                         continue;
-                report_process(proc_fd, e->d_name, report);
+                if (report)
+                        report_process(proc_fd, e->d_name, report);
                 n++;
         }
         closedir(d);
@@ -146,4 +168,10 @@ void holders_report(dev_t devnum, Report *report)
 unsigned holders_report_devices(Device *const *devices, size_t n, Report *report)
 {
         return report_all(&(Held){ .devices = devices, .n_devices = n }, report);
+}
+
+unsigned holders_report_writers(Device *const *devices, size_t n, Report *report)
+{
+        return report_all(&(Held){ .devices = devices, .n_devices = n, .for_writing = true },
+                          report);
 }

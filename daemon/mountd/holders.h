@@ -19,3 +19,6 @@ void holders_report(dev_t devnum, Report *report);
 /* Adds those that have one of the N devices (a disk and its partitions) open, or mounted in a mount
  * namespace of their own. Returns how many. */
 unsigned holders_report_devices(Device *const *devices, size_t n, Report *report);
+
+/* Same, only those that have one of them open for writing. REPORT may be NULL. */
+unsigned holders_report_writers(Device *const *devices, size_t n, Report *report);

@@ -166,6 +166,24 @@ static void test_held_elsewhere(void)
         served_stop();
 }
 
+/* Who writes to a disk need not claim it. */
+static void test_written_to(void)
+{
+        _cleanup_free_ char *holder = NULL;
+        int fd;
+
+        begin(true);
+        holder = text_format("[ %d ", (int)getpid());
+        fd = open(served.disk.node, O_WRONLY | O_CLOEXEC);
+        ASSERT(fd >= 0);
+        ASSERT_CONTAINS(eject(), "Error s Busy\nStep s eject\n");
+        ASSERT_CONTAINS(served.answer, holder);
+        ASSERT_CONTAINS(served.answer, "write to");
+        ASSERT(is_attached());
+        close_fd(fd);
+        served_stop();
+}
+
 /* Its disk is another one by now. */
 static void test_of_another_incarnation(void)
 {
@@ -182,4 +200,4 @@ static void test_of_another_incarnation(void)
 }
 
 TEST_MAIN(TEST(eject), TEST(busy), TEST(used_by_more), TEST(locked), TEST(held_elsewhere),
-          TEST(of_another_incarnation))
+          TEST(written_to), TEST(of_another_incarnation))
