@@ -248,7 +248,7 @@ class Model:
             volume.settle(mounts[0] if mounts else None, attached, is_new)
             volume.dependant = look.dependants[volume]
         self.pids = look.processes
-        self.fds = {**look.fds, **self.fds}
+        self.fds = {pid: self.fds.get(pid, n) for pid, n in look.fds.items()}
         self.may_die = set()
 
     # Daemons.
