@@ -72,7 +72,7 @@ static int make_mount(const VolumeConfig *config, const char *staging, const Dri
         int r;
 
         if (driver->helper)
-                return helper_mount(driver, staging, config->name, d->node, options,
+                return helper_mount(driver, staging, config->name, d, options,
                                     config->mount_timeout_usec, ret_fd, report);
         r = mount_new(driver->type, d->node, options, ret_fd, &error);
         if (r == -ENOENT && is_btrfs(driver) && lacks_devices(d))

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,9 +16,10 @@
 
 #define OUTPUT_MAX 512 /* of the helper's words, the last ones */
 
-static char *unit_of(const char *name)
+/* One that serves a disk which was pulled may live as long as somebody has a file of it open. */
+static char *unit_of(const char *name, uint64_t diskseq)
 {
-        return text_format("wslbare-mount-%s.service", name);
+        return text_format("wslbare-mount-%s-%" PRIu64 ".service", name, diskseq);
 }
 
 static char *directory_of(const char *staging, const char *name)
@@ -38,12 +40,13 @@ static char *last_words(int fd)
         return n > 0 ? text_one_line(text, (size_t)n) : NULL;
 }
 
-static int run(const Driver *driver, const char *name, const char *node, const char *directory,
+static int run(const Driver *driver, const char *name, const Device *d, const char *directory,
                const MountOptions *options, uint64_t timeout_usec, int output_fd)
 {
-        _cleanup_free_ char *unit = unit_of(name), *words = mount_options_to_string(options),
+        _cleanup_free_ char *unit = unit_of(name, d->diskseq),
+                            *words = mount_options_to_string(options),
                             *description = text_format("Mount helper of wslbare volume %s", name);
-        const char *argv[] = { driver->helper, node, directory, "-o", words, NULL };
+        const char *argv[] = { driver->helper, d->node, directory, "-o", words, NULL };
         const Pid1Command command = {
                 .unit = unit,
                 .description = description,
@@ -78,10 +81,16 @@ static int clone_staged(const char *directory, const MountOptions *options, int 
         return 0;
 }
 
-static int fail_with_words(const Driver *driver, int error, int output_fd, Report *report)
+static int fail_with_words(const Driver *driver, const Device *d, int error, int output_fd,
+                           Report *report)
 {
         _cleanup_free_ char *words = last_words(output_fd);
 
+        if (error == -EEXIST)
+                return report_fail(report, "InProgress", STEP_MOUNT, EBUSY,
+                                   "The mount helper that served %s is still at work, as somebody "
+                                   "has a file open; it is mounted when that has ended",
+                                   d->node);
         return report_fail(report, error == -ETIMEDOUT ? "TimedOut" : "MountFailed", STEP_MOUNT,
                            error, "%s failed: %s", driver->helper,
                            words && words[0]     ? words
@@ -90,9 +99,10 @@ static int fail_with_words(const Driver *driver, int error, int output_fd, Repor
                                                  : strerror(-error));
 }
 
-void helper_clean(const char *staging, const char *name)
+void helper_clean(const char *staging, const char *name, uint64_t diskseq)
 {
-        _cleanup_free_ char *directory = directory_of(staging, name), *unit = unit_of(name);
+        _cleanup_free_ char *directory = directory_of(staging, name),
+                            *unit = unit_of(name, diskseq);
 
         if (!directory || !unit || access(directory, F_OK) < 0)
                 return;
@@ -102,29 +112,31 @@ void helper_clean(const char *staging, const char *name)
         (void)rmdir(directory);
 }
 
-int helper_mount(const Driver *driver, const char *staging, const char *name, const char *node,
+int helper_mount(const Driver *driver, const char *staging, const char *name, const Device *d,
                  const MountOptions *options, uint64_t timeout_usec, int *ret_fd, Report *report)
 {
         _cleanup_free_ char *directory = directory_of(staging, name);
         _cleanup_close_ int output_fd = memfd_create("wslbare-helper", MFD_CLOEXEC);
+        bool is_other;
         int r;
 
         if (!directory || output_fd < 0)
                 return report_fail(report, "MountFailed", STEP_MOUNT, ENOMEM, "Out of memory");
-        helper_clean(staging, name);
+        helper_clean(staging, name, d->diskseq);
         if (mkdir(directory, 0700) < 0)
                 return report_fail(report, "MountFailed", STEP_MOUNT, errno, "Cannot make %s: %s",
                                    directory, strerror(errno));
-        r = run(driver, name, node, directory, options, timeout_usec, output_fd);
+        r = run(driver, name, d, directory, options, timeout_usec, output_fd);
+        is_other = r == -EEXIST; /* and goes on */
         if (r < 0)
-                r = fail_with_words(driver, r, output_fd, report);
+                r = fail_with_words(driver, d, r, output_fd, report);
         else
                 r = clone_staged(directory, options, ret_fd, report);
-        if (r < 0) {
-                helper_clean(staging, name);
+        if (r < 0 && !is_other) {
+                helper_clean(staging, name, d->diskseq);
                 return r;
         }
         (void)umount2(directory, MNT_DETACH | UMOUNT_NOFOLLOW);
         (void)rmdir(directory);
-        return 0;
+        return r;
 }

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "device.h"
 #include "driver.h"
 #include "options.h"
 #include "report.h"
@@ -12,10 +13,10 @@
  * reach, and a detached copy of that mount then goes to the target by the same road as any other.
  */
 
-/* 0, *ret_fd being the detached mount; else the report says why. STAGING is the directory for such
- * mounts, NAME the volume. */
-int helper_mount(const Driver *driver, const char *staging, const char *name, const char *node,
+/* Mounts D. 0, *ret_fd being the detached mount; else the report says why. STAGING is the directory
+ * for such mounts, NAME the volume. */
+int helper_mount(const Driver *driver, const char *staging, const char *name, const Device *d,
                  const MountOptions *options, uint64_t timeout_usec, int *ret_fd, Report *report);
 
-/* Ends what an interrupted helper_mount() of NAME left behind. */
-void helper_clean(const char *staging, const char *name);
+/* Ends what an interrupted helper_mount() of NAME, of a device with DISKSEQ, left behind. */
+void helper_clean(const char *staging, const char *name, uint64_t diskseq);

@@ -590,10 +590,10 @@ void mounter_tidy(const Mounter *m, const char *name)
 {
         _cleanup_(record_freep) Record *record = NULL;
 
-        helper_clean(m->staging, name);
         record_tidy(m->records, name);
         if (record_load(m->records, name, &record) < 0)
                 return;
+        helper_clean(m->staging, name, record->diskseq);
         if (record->phase == RECORD_MOUNTING)
                 tidy_mounting(m, name, record);
         if (record->phase == RECORD_UNMOUNTING)

@@ -149,6 +149,8 @@ static int call_and_wait(sd_bus *bus, sd_bus_message *call, uint64_t limit_usec)
                 r = sd_bus_call(bus, call, timeout_of_call(left_until(until)), &error, &reply);
         if (sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
                 r = -ENOENT;
+        if (sd_bus_error_has_name(&error, SERVICE ".UnitExists"))
+                r = -EEXIST;
         if (r >= 0)
                 r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)

@@ -6,6 +6,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from bus import connect
 from disks import LoopDisk, make_image
 from distro import Distro
 from machine import wait_until
@@ -150,7 +151,7 @@ def test_kill_while_a_helper_starts(tmp):
     for units in [MOUNTD], [WSLBARED], [MOUNTD, WSLBARED]:
         with Distro(files=files, enable=[WSLBARED]) as distro, LoopDisk(tmp / "image") as disk:
             wait_until(distro.path("/run/helper-was-slow").exists, what="the helper to start")
-            helper = "wslbare-mount-slow.service"
+            helper = f"wslbare-mount-slow-{disk.diskseq}.service"
             wait_until(lambda: distro.show(helper, "ActiveState") == "activating", what="its unit")
             kill(distro, units)
             assert wait_mounted(distro, "/mnt/slow", 20)["source"] == disk.node
@@ -161,6 +162,23 @@ def test_kill_while_a_helper_starts(tmp):
             unmount(distro, ["/mnt/slow"])
             wait_until(lambda: not distro.path("/mnt/slow").exists(), what="the directory to go")
             wait_free(disk.node)
+
+
+def test_helper_still_serves(distro, tmp):
+    """Unmounted lazily, and wanted again while somebody has a file open: when that has ended."""
+    uuid = make_image("ntfs", tmp / "image")
+    configure(distro, {"served": conf(uuid, "/mnt/served", RetryLimit=0)})
+    disk = LoopDisk(tmp / "image")
+    wait_mounted(distro, "/mnt/served")
+    distro.run("systemd-run -q --unit=sitter --working-directory=/mnt/served sleep 1000")
+    with connect(distro) as bus:
+        bus.ask("served", "Unmount", lazy=True)
+        bus.ask("served", "Mount", no_block=True)
+        wait_until(lambda: "still at work" in bus.volume("served")["Failure"][2], 30, "the reason to be said")
+        assert not mounts(distro, "/mnt/served")
+    distro.systemctl("stop", "sitter")
+    assert wait_mounted(distro, "/mnt/served", 30)["source"] == disk.node
+    unmount(distro, ["/mnt/served"])
 
 
 def test_mounts_survive(distro, tmp):

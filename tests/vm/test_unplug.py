@@ -106,6 +106,21 @@ def test_pulled(vm, tmp):
     assert vm.bus.volume("pulled")["Failure"] == ("", 0, "")
 
 
+def test_helper_outlives_its_disk(vm, tmp):
+    """What serves a filesystem goes on while somebody has a file open, and does not keep the disk from coming back."""
+    uuid = make_image("ntfs", tmp / "image")
+    configure(vm, {"served": conf(uuid, "/mnt/served", RetryLimit=0)})
+    disk = vm.plug(tmp / "image")
+    wait_mounted(vm, "/mnt/served", 20)
+    vm.run("systemd-run -q --unit=sitter --working-directory=/mnt/served sleep 1000")
+    defer(lambda: vm.systemctl("stop", "sitter", check=False))
+    vm.call(agent.watch)
+    disk.pull()
+    check_lost(vm, disk, "served")
+    disk.plug()
+    assert wait_mounted(vm, "/mnt/served", 20)["source"] == disk.node
+
+
 def test_stubborn(vm, tmp):
     """A service that starts again whatever happens does not write to what lies below the mount point."""
     uuid = make_image("ext4", tmp / "image")
