@@ -83,6 +83,13 @@ static int open_disk_of(BlockDevice *b)
         return r < 0 ? r : open_whole_disk(b, disk);
 }
 
+static int fail_sequence(const char *node, uint64_t actual, uint64_t wanted, Report *report)
+{
+        return report_fail(report, "DeviceAbsent", STEP_PROBE, ENODEV,
+                           "%s is another disk by now (sequence %" PRIu64 ", not %" PRIu64 ")",
+                           node, actual, wanted);
+}
+
 /* NODE is the name for the message only. */
 static int check_sequence(int fd, uint64_t diskseq, const char *node, Report *report)
 {
@@ -92,12 +99,7 @@ static int check_sequence(int fd, uint64_t diskseq, const char *node, Report *re
                 return report_fail(report, "DeviceAbsent", STEP_PROBE, errno,
                                    "%s has no sequence number; Linux 5.15 or newer is needed",
                                    node);
-        if (actual != diskseq)
-                return report_fail(report, "DeviceAbsent", STEP_PROBE, ENODEV,
-                                   "%s is another disk by now (sequence %" PRIu64 ", not %" PRIu64
-                                   ")",
-                                   node, actual, diskseq);
-        return 0;
+        return actual == diskseq ? 0 : fail_sequence(node, actual, diskseq, report);
 }
 
 static int open_checked(BlockDevice *b, uint64_t diskseq, Report *report)
@@ -112,7 +114,13 @@ static int open_checked(BlockDevice *b, uint64_t diskseq, Report *report)
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_PROBE, r, "Cannot open %s: %s", node,
                                    strerror(-r));
-        return check_sequence(b->fd, diskseq, node, report);
+        r = check_sequence(b->fd, diskseq, node, report);
+        if (r < 0)
+                return r;
+        /* What is known of the device was read before. */
+        return b->device->diskseq == diskseq
+                       ? 0
+                       : fail_sequence(node, b->device->diskseq, diskseq, report);
 }
 
 static int lock(const BlockDevice *b, int operation, Report *report)
