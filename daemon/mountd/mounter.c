@@ -210,9 +210,8 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
         int r;
 
         /* Before the directory is made, so that a crash right after leaves nothing nobody knows of.
-         * What the target was before is looked at first: a directory that is there is not ours. */
-        made = made || !target_exists(config->where);
-        r = new_record(config->where, b->device, made, &record);
+         * A directory that is there is not ours. */
+        r = new_record(config->where, b->device, made || !target_exists(config->where), &record);
         if (r >= 0 && !(record->asked = record_asked(config)))
                 r = -ENOMEM;
         if (r < 0)
@@ -220,10 +219,12 @@ static int mount_on_target(const Mounter *m, const VolumeConfig *config, const B
         r = save(m, config->name, record, RECORD_MOUNTING, 0, report);
         if (r >= 0)
                 r = target_open(config, &target, report);
-        if (r >= 0)
+        if (r >= 0) {
+                record->directory_made = made || target.made;
                 r = attach(m, config, b, read_only, &target, record, &is_left, report);
+        }
         if (r < 0 && !is_left) {
-                if (made)
+                if (record->directory_made)
                         target_remove(config->where);
                 (void)record_remove(m->records, config->name);
         }

@@ -70,10 +70,9 @@ int target_open(const VolumeConfig *config, Target *ret, Report *report)
 {
         _cleanup_(target_done) Target t = { .fd = -1, .parent_fd = -1 };
         _cleanup_free_ char *error = NULL;
-        bool made;
         int r;
 
-        r = mount_open_target(config->where, config->directory_mode, &t.fd, &t.parent_fd, &made,
+        r = mount_open_target(config->where, config->directory_mode, &t.fd, &t.parent_fd, &t.made,
                               &error);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r, "Cannot use %s: %s",
@@ -81,7 +80,7 @@ int target_open(const VolumeConfig *config, Target *ret, Report *report)
         r = check_free(config, &t, report);
         if (r < 0)
                 return r;
-        if (made)
+        if (t.made)
                 warn_if_mode_differs(config, &t, report);
         warn_if_populated(config, &t, report);
         target_share(config->where, report);

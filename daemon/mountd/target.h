@@ -12,6 +12,7 @@ typedef struct Target {
         int fd;           /* O_PATH, of the directory */
         int parent_fd;    /* O_PATH */
         const char *name; /* its last component; points into the path given */
+        bool made;        /* just now, by us */
 } Target;
 
 /* Opens CONFIG's target, making it where it is missing, says in the report when it hides something,
