@@ -19,7 +19,8 @@ def read(path):
 
 def page(name):
     """The text of a man page, without its markup."""
-    text = read(f"conf/man/{name}").replace("\\-", "-").replace('"', " ")
+    path = f"conf/man/{name}"
+    text = read(path if (ROOT / path).exists() else f"{path}.in").replace("\\-", "-").replace('"', " ")
     return re.sub(r"\\f[BIRP]|^\.[A-Z]+ ", " ", text, flags=re.M)
 
 
