@@ -67,9 +67,14 @@ static bool needs_no_disk(const Request *q)
                (q->kind == REQUEST_SET_TARGET && !q->flag);
 }
 
-static bool is_displaceable(const Request *q)
+/* By Q, which needs no disk. Who stops what needed the disk may have long to wait for that. */
+static bool is_displaceable(const Request *other, const Request *q)
 {
-        return (q->kind == REQUEST_MOUNT || q->kind == REQUEST_ADOPT) && q->killed_usec == 0;
+        bool stops = other->kind == REQUEST_SET_TARGET && !other->flag;
+
+        return other->killed_usec == 0 &&
+               (other->kind == REQUEST_MOUNT || other->kind == REQUEST_ADOPT ||
+                (stops && q->kind == REQUEST_UNMOUNT));
 }
 
 static bool is_in_way(const Request *q, const Request *other)
@@ -80,7 +85,7 @@ static bool is_in_way(const Request *q, const Request *other)
                 return true;
         if (other->killed_usec != 0)
                 return other->kind == q->kind && other->flag == q->flag;
-        return !is_displaceable(other);
+        return !is_displaceable(other, q);
 }
 
 const Request *requests_find_in_way(const Requests *rs, const Request *q)
@@ -358,7 +363,8 @@ static uint64_t timeout_of(const Request *q)
 static void displace(Requests *rs, const Request *q)
 {
         for (Request *other = rs->first; other; other = other->next)
-                if (streq_ptr(other->name, q->name) && !other->is_done && is_displaceable(other)) {
+                if (streq_ptr(other->name, q->name) && !other->is_done &&
+                    is_displaceable(other, q)) {
                         other->is_displaced = true;
                         job_kill(other->job);
                         give_up(other);

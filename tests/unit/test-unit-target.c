@@ -11,6 +11,7 @@
 
 #include "macro.h"
 #include "served.h"
+#include "service.h"
 #include "test.h"
 #include "text.h"
 
@@ -207,6 +208,32 @@ static void test_halt_is_not_heard(void)
         stop_pid1(pid);
 }
 
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        *(bool *)userdata = true;
+        return 0;
+}
+
+/* Whoever needs it takes its time to stop, and then the disk goes. */
+static void test_lost_while_it_stops(void)
+{
+        pid_t pid = begin(false);
+        bool is_answered = false;
+
+        ASSERT(sd_bus_call_method_async(served.bus, NULL, NULL, MOUNTD_PATH, MOUNTD_INTERFACE,
+                                        "SetTarget", on_reply, &is_answered, "sb", "data",
+                                        false) >= 0);
+        ASSERT_OK(sd_bus_flush(served.bus));
+        WAIT_FOR(streq(asked(), "StopUnit wslbare@data.target mounted unsure\n"));
+        ASSERT_CONTAINS(ask("Unmount", "sb", "data", false), "InProgress: ");
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT_EQ(mount_on(served.where), 0);
+        ASSERT(is_answered);
+        ASSERT(!has_flag("data") && has_flag(".data"));
+        served_stop();
+        stop_pid1(pid);
+}
+
 /* What is only unmounted is in use by whoever needs it: they were to be stopped before. */
 static void test_not_halted(void)
 {
@@ -219,4 +246,5 @@ static void test_not_halted(void)
         stop_pid1(pid);
 }
 
-TEST_MAIN(TEST(set), TEST(halt), TEST(halt_takes_long), TEST(halt_is_not_heard), TEST(not_halted))
+TEST_MAIN(TEST(set), TEST(halt), TEST(halt_takes_long), TEST(halt_is_not_heard),
+          TEST(lost_while_it_stops), TEST(not_halted))
