@@ -19,8 +19,8 @@
 static const char help[] =
         "wslbare-mountd [OPTIONS…]\n\n"
         "Does the privileged work of wslbared: probes, mounts and unmounts. systemd starts it "
-        "when\n"
-        "wslbared connects to its socket.\n\n"
+        "before\n"
+        "that, and whenever that connects to its socket.\n\n"
         "  -h --help              Show this help\n"
         "     --version           Show the version\n"
         "     --config-dir=DIR    Read volumes from DIR instead; may be given again, the first "
@@ -55,6 +55,11 @@ static int take_socket(void)
         return SD_LISTEN_FDS_START;
 }
 
+static void tell_ready(void)
+{
+        (void)sd_notify(false, "READY=1");
+}
+
 static void tell_status(const char *status)
 {
         (void)sd_notifyf(false, "STATUS=%s", status);
@@ -69,6 +74,7 @@ static int run(const ProgramArguments *arguments)
                 .directory = MOUNTD_DIRECTORY,
                 .checks = CHECK_LOCK_PATH,
                 .sbin = sbin_dirs,
+                .tell_ready = tell_ready,
                 .tell_status = tell_status,
         };
         static const int signals[] = { SIGCHLD, 0 };
@@ -91,7 +97,6 @@ static int run(const ProgramArguments *arguments)
                 r = service_listen(service, fd);
         if (r < 0)
                 return log_error(r, "Cannot start: %s", strerror(-r));
-        (void)sd_notify(false, "READY=1");
         r = sd_event_loop(event);
         (void)sd_notify(false, "STOPPING=1");
         return r < 0 ? log_error(r, "The event loop failed: %s", strerror(-r)) : 0;

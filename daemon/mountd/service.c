@@ -24,6 +24,7 @@ struct Service {
         char *staging;
         char *flags;
         sd_event_source *listener;
+        void (*tell_ready)(void);
         FsErrors *errors; /* NULL: the kernel tells none */
         sd_bus *client;
         Requests *requests;
@@ -47,6 +48,8 @@ static void accept_clients(Service *s)
 {
         if (s->listener)
                 (void)sd_event_source_set_enabled(s->listener, SD_EVENT_ON);
+        if (s->tell_ready)
+                s->tell_ready();
 }
 
 static void on_done(const Request *q, const Report *report, void *userdata)
@@ -410,6 +413,7 @@ int service_new(sd_event *event, const ServiceOptions *options, Service **ret)
                 return -ENOMEM;
         s->event = sd_event_ref(event);
         s->config = options->config;
+        s->tell_ready = options->tell_ready;
         r = make_directory(options->directory, "volumes", 0755, &s->records);
         if (r >= 0)
                 r = make_directory(options->directory, "staging", 0700, &s->staging);

@@ -19,6 +19,9 @@ typedef struct ServiceOptions {
         const char *shared;    /* directory, see shared.h */
         const char *checks;    /* file, see check-lock.h */
         const char *const *sbin; /* see sbin.h */
+        /* All that was left half done is tidied, mounts are shared, and clients are taken. May be
+         * NULL. */
+        void (*tell_ready)(void);
         /* Says what is worth knowing while all goes on; "" nothing. May be NULL. */
         void (*tell_status)(const char *status);
 } ServiceOptions;

@@ -123,6 +123,33 @@ def test_own_namespace_is_refused(distro, tmp):
     wait_mounted(distro, "/mnt/data", timeout=30)
 
 
+EARLY = """\
+[Unit]
+DefaultDependencies=no
+Before=wslbare-mountd.service wslbared.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mkdir -p /mnt/data
+ExecStart=mount -o nosuid,nodev {node} /mnt/data
+
+[Install]
+WantedBy=wslbared.service
+"""
+
+
+def test_mounted_before_they_started(tmp):
+    """By fstab, say, when all was private still."""
+    uuid = make_image("ext4", tmp / "image")
+    disk = LoopDisk(tmp / "image")
+    files = {conf_path("data"): conf(uuid, "/mnt/data"), "/etc/systemd/system/early.service": EARLY.format(node=disk.node)}
+    with Distro(enable=["early.service", "wslbared.service"], files=files) as distro:
+        wait_mounted(distro, "/mnt/data")
+        unmount(distro, ["/mnt/data"])
+        wait_free(disk.node)
+
+
 def test_daemons_leave_no_copy(tmp):
     """wslbared and mountd themselves, started when the disk was there and mounted."""
     uuid = make_image("ext4", tmp / "image")
