@@ -21,8 +21,10 @@ static void check_same(const Record *a, const Record *b)
         CHECK(a->phase == b->phase);
         CHECK(streq(a->target, b->target));
         CHECK(a->devnum == b->devnum && a->diskseq == b->diskseq && a->mount_id == b->mount_id);
+        CHECK(a->mount_devnum == b->mount_devnum && a->unique_id == b->unique_id);
+        CHECK(streq_ptr(a->source, b->source) && streq_ptr(a->fsid, b->fsid));
         CHECK(streq_ptr(a->asked, b->asked));
-        CHECK(a->directory_made == b->directory_made);
+        CHECK(a->directory_made == b->directory_made && a->read_only == b->read_only);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
