@@ -331,7 +331,8 @@ class Model:
         if volume.mount and not volume.is_touched:
             if not is_as_before:
                 yield f"nobody touched its mount {volume.mount}, and now it is {mount}"
-            elif volume.name == volume.own_name and volume.dependant not in (None, look.dependants[volume]):
+            # One whose file went just then may not have been started yet.
+            elif volume.name == volume.own_name and volume.dependant not in (None, [], look.dependants[volume]):
                 yield "nobody touched it, and what needs it was started again"
             return
         is_new = self.pids.get(WSLBARED) != look.processes[WSLBARED]  # and has the limit before it again
