@@ -145,9 +145,11 @@ def test_mounted_before_they_started(tmp):
     disk = LoopDisk(tmp / "image")
     files = {conf_path("data"): conf(uuid, "/mnt/data"), "/etc/systemd/system/early.service": EARLY.format(node=disk.node)}
     with Distro(enable=["early.service", "wslbared.service"], files=files) as distro:
-        wait_mounted(distro, "/mnt/data")
+        wait_until(lambda: distro.show("wslbared", "ActiveState") == "active", what="wslbared to be ready")
+        ours = main_pid(distro, "wslbared.service")
+        assert "/mnt/data" in targets(ours)
         unmount(distro, ["/mnt/data"])
-        wait_free(disk.node)
+        assert "/mnt/data" not in targets(ours)
 
 
 def test_daemons_leave_no_copy(tmp):
