@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -163,7 +162,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 
 static bool same_letter(char a, char b)
 {
-        return tolower((unsigned char)a) == tolower((unsigned char)b);
+        return text_lower(a) == text_lower(b);
 }
 
 /* Insertions, deletions, replacements and swaps of neighbours that make B of A. */

@@ -11,6 +11,13 @@
 #define DIGITS "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
+/* The small letter of one of ASCII's capitals; anything else is itself. In Turkish locales
+ * tolower() has none of I. */
+static inline char text_lower(char c)
+{
+        return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* A copy of SIZE bytes at DATA in which every byte that is not part of valid UTF-8 and every
  * control character (below 0x20, 0x7f, and U+0080–U+009F) stands as \xNN, so that D-Bus, the
  * journal and a terminal can show it. A NUL byte ends the text. NULL when out of memory. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@ char *adoption_name(const Device *d)
         size_t n = 0;
 
         for (const char *p = d->label ? d->label : ""; *p && n < VOLUME_NAME_MAX; p++)
-                if (isalnum((unsigned char)*p) || (n > 0 && strchr("_.-", *p)))
+                if (strchr(LETTERS DIGITS, *p) || (n > 0 && strchr("_.-", *p)))
                         name[n++] = *p;
                 else if (n > 0 && name[n - 1] != '-')
                         name[n++] = '-';

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
-#include <locale.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -92,7 +91,7 @@ int main(int argc, char *argv[])
 {
         const char *first = argc > 1 ? argv[1] : "";
 
-        (void)setlocale(LC_ALL, ""); /* for what a terminal can show */
+        term_use_locale();
         if (streq(first, "-h") || streq(first, "--help"))
                 return print_help();
         if (streq(first, "--version"))

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <ctype.h>
 #include <errno.h>
 #include <libsmartcols.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "macro.h"
 #include "table.h"
@@ -56,7 +54,7 @@ static int add_column(Table *t, size_t i)
                 return 0; /* named twice */
         (void)snprintf(name, sizeof(name), "%s", column->name);
         for (p = name; t->json && *p; p++)
-                *p = (char)tolower((unsigned char)*p);
+                *p = text_lower(*p);
         c = scols_table_new_column(t->table, name, 0, flags);
         if (!c)
                 return -ENOMEM;
@@ -81,11 +79,19 @@ static int add_column(Table *t, size_t i)
         return -EINVAL;
 }
 
+static bool is_called(const TableColumn *c, const char *name, size_t length)
+{
+        size_t i = 0;
+
+        while (i < length && c->name[i] && text_lower(c->name[i]) == text_lower(name[i]))
+                i++;
+        return length > 0 && i == length && !c->name[i];
+}
+
 static int add_named(Table *t, const char *name, size_t length)
 {
         for (size_t i = 0; i < t->n_columns; i++)
-                if (length > 0 && strlen(t->columns[i].name) == length &&
-                    strncasecmp(t->columns[i].name, name, length) == 0) {
+                if (is_called(&t->columns[i], name, length)) {
                         t->dropped[i] = false;
                         return add_column(t, i);
                 }
@@ -252,7 +258,7 @@ static void print_members(const char *object)
 {
         const char *begin = strchr(object, '{') + 1, *end = strrchr(object, '}');
 
-        while (end > begin && isspace((unsigned char)end[-1]))
+        while (end > begin && strchr(" \n", end[-1]))
                 end--;
         (void)fwrite(begin, 1, (size_t)(end - begin), stdout);
 }

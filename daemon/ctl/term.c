@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,12 @@
 #include "macro.h"
 #include "term.h"
 #include "text.h"
+
+void term_use_locale(void)
+{
+        (void)setlocale(LC_CTYPE, "");
+        (void)setlocale(LC_TIME, "");
+}
 
 bool term_has_colors(void)
 {

@@ -17,6 +17,10 @@ typedef enum TermColor {
         _TERM_COLOR_MAX,
 } TermColor;
 
+/* What a terminal can show and how days are called is the locale's from now on. Numbers stay as
+ * JSON has them. */
+void term_use_locale(void);
+
 /* Whether standard output is a terminal that has colours, and nobody set NO_COLOR (no-color.org).
  */
 bool term_has_colors(void);

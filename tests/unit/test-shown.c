@@ -166,10 +166,41 @@ static void test_tables(void)
         ASSERT_CONTAINS(text, "\"b\\\\x1b\"");
 }
 
+/* Where the small letter of I is not i. */
+static void test_turkish(void)
+{
+        static const TableColumn columns[] = {
+                { "ID", "", TABLE_TEXT, TABLE_SHOWN },
+                { "SIZE", "", TABLE_SIZE, TABLE_SHOWN },
+                { 0 },
+        };
+        const TableOptions options = { .json = true, .output = "size" };
+        const char *dir = test_directory(), *text;
+        _cleanup_free_ char *command =
+                text_format("localedef -i tr_TR -f UTF-8 %s/tr_TR.UTF-8 >/dev/null 2>&1", dir);
+        _cleanup_(table_freep) Table *t = NULL;
+        Capture c;
+        int r;
+
+        ASSERT(command && setenv("LOCPATH", dir, 1) == 0);
+        if (system(command) < 0 || !setlocale(LC_CTYPE, "tr_TR.UTF-8"))
+                test_skip("there is no Turkish locale");
+        ASSERT_OK(unsetenv("LOCPATH"));
+        r = table_new("rows", columns, &options, &t);
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+        ASSERT_OK(r);
+        ASSERT_OK(table_add(t, (const char *const[]){ "a", "7" }));
+        c = capture_begin(stdout, STDOUT_FILENO);
+        r = table_print(t);
+        text = capture_end(&c);
+        ASSERT_OK(r);
+        ASSERT_CONTAINS(text, "\"size\": 7");
+}
+
 int main(int argc, char *argv[])
 {
-        static const Test tests[] = { TEST(lines), TEST(errors), TEST(problems), TEST(details),
-                                      TEST(tables) };
+        static const Test tests[] = { TEST(lines),   TEST(errors), TEST(problems),
+                                      TEST(details), TEST(tables), TEST(turkish) };
 
         if (!setlocale(LC_ALL, "C.UTF-8"))
                 return 1;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <locale.h>
+
 #include "macro.h"
 #include "term.h"
 #include "test.h"
@@ -65,4 +67,14 @@ static void test_spans(void)
         }
 }
 
-TEST_MAIN(TEST(sizes), TEST(rates), TEST(spans))
+/* Whatever the user's locale is, JSON has a point in its numbers. */
+static void test_locale(void)
+{
+        ASSERT_OK(setenv("LC_ALL", "C.UTF-8", 1));
+        term_use_locale();
+        ASSERT(term_is_utf8());
+        ASSERT_STR(setlocale(LC_TIME, NULL), "C.UTF-8");
+        ASSERT_STR(setlocale(LC_NUMERIC, NULL), "C");
+}
+
+TEST_MAIN(TEST(sizes), TEST(rates), TEST(spans), TEST(locale))
