@@ -10,10 +10,12 @@
 
 #define NO_LETTER 0x100 /* and the option's number: above all letters */
 
-static bool take_text(const char *argument, void *target)
+static bool take_output(const char *argument, void *target)
 {
         *(const char **)target = argument;
-        return true;
+        if (!*argument)
+                fputs("wslbarectl: --output= names no column; see --help\n", stderr);
+        return *argument;
 }
 
 bool syntax_take_true(const char *argument, void *target)
@@ -29,7 +31,7 @@ static const SyntaxOption table_options[] = {
           "Print JSON, with all columns" },
         { "no-legend", 0, NULL, syntax_take_true, offsetof(TableOptions, no_legend),
           "Leave out the heading" },
-        { "output", 'o', "LIST", take_text, offsetof(TableOptions, output),
+        { "output", 'o', "LIST", take_output, offsetof(TableOptions, output),
           "Columns to print; +LIST adds to the usual ones" },
 };
 

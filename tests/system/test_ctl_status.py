@@ -119,7 +119,7 @@ def test_named(distro, tmp):
 
 def test_usage(distro):
     for arguments in ("--nonsense", "status --nonsense", "list --nonsense", "status ../x", "list ../x", "-o nonsense",
-                      "list -o name,", "status --lines=x", "status -n -1", "status --lines=1001", "nonsense",
+                      "list -o name,", "status --lines=x", "status -n -1", "status --lines=1001", "nonsense", "list -o ''",
                       "status -o"):
         done = ctl(distro, arguments)
         expected = 0 if arguments == "list -o name," else 2

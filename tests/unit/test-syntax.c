@@ -72,6 +72,9 @@ static void test_words(void)
                 { &any, { "any", "--length" }, 0 },
                 { &any, { "any", "--length=wrong" }, 0 },
                 { &any, { "any", "--all=yes" }, 0 },
+                { &any, { "any", "-osize" }, 2 },
+                { &any, { "any", "--output=" }, 0 },
+                { &any, { "any", "-o", "" }, 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
