@@ -201,16 +201,14 @@ static char *escape_lines(const char *lines)
         return strv_join(escaped, "\n");
 }
 
-/* As a terminal may have it; in JSON, everything is exact. */
+/* As a terminal may have it, and JSON, which is UTF-8. */
 static int set_cell(Table *t, size_t i, const char *value)
 {
-        _cleanup_free_ char *shown = NULL;
-        TableKind kind = t->columns[i].kind;
+        _cleanup_free_ char *shown = t->columns[i].kind == TABLE_LINES
+                                             ? escape_lines(value)
+                                             : text_escape(value, strlen(value));
 
-        if (!t->json)
-                value = shown = kind == TABLE_LINES ? escape_lines(value)
-                                                    : text_escape(value, strlen(value));
-        return value ? scols_line_set_column_data(t->line, t->shown[i], value) : -ENOMEM;
+        return shown ? scols_line_set_column_data(t->line, t->shown[i], shown) : -ENOMEM;
 }
 
 int table_add(Table *t, const char *const *values)

@@ -30,8 +30,8 @@ const char *term_color(TermColor color);
 /* Whether the locale has UTF-8. */
 bool term_is_utf8(void);
 
-/* Everything that is from elsewhere goes through one of these, but for JSON: text_escape() leaves
- * no control character that a terminal would obey. */
+/* Everything that is from elsewhere goes through one of these, or into a table: text_escape()
+ * leaves no control character that a terminal would obey. */
 void term_put(FILE *f, const char *s);
 /* A line, without its end, which is escaped whole. */
 void term_line(FILE *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
