@@ -83,6 +83,7 @@ static const MountParam *find_param(const MountOptions *o, const char *key, cons
         return NULL;
 }
 
+/* Of several that fit an option, the first is said. */
 static const struct {
         const char *types; /* separated by commas; NULL: any */
         const char *key, *value;
@@ -103,25 +104,29 @@ static const struct {
         { "xfs", "norecovery", NULL, "leaves out what is in the log; it needs ro" },
 };
 
+/* The option that row I fits; NULL: there is none. */
+static const MountParam *find_regretted(const Subject *s, size_t i)
+{
+        const char *type = type_of(s->config), *types = regretted[i].types;
+
+        if (types && !(type && text_has_word(types, type, strlen(type))))
+                return NULL;
+        return find_param(s->config->options, regretted[i].key, regretted[i].value);
+}
+
 static int lint_regretted(const Subject *s)
 {
-        const char *type = type_of(s->config);
-        const MountOptions *o = s->config->options;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(regretted); i++) {
-                const char *types = regretted[i].types;
-                const MountParam *p;
+                const MountParam *p = find_regretted(s, i);
+                size_t before = 0;
 
-                if (types && !(type && text_has_word(types, type, strlen(type))))
-                        continue;
-                p = find_param(o, regretted[i].key, regretted[i].value);
-                if (!p)
-                        continue;
-                r = warn(s, "Mount", "Options", "option '%s%s%s' %s", p->key, p->value ? "=" : "",
-                         p->value ? p->value : "", regretted[i].text);
-                if (types)
-                        return r; /* the first is what counts */
+                while (before < i && p != find_regretted(s, before))
+                        before++;
+                if (p && before == i)
+                        r = warn(s, "Mount", "Options", "option '%s%s%s' %s", p->key,
+                                 p->value ? "=" : "", p->value ? p->value : "", regretted[i].text);
         }
         return r;
 }

@@ -165,4 +165,23 @@ static void test_bare_system(void)
         unload(&this);
 }
 
-TEST_MAIN(TEST(rows), TEST(bare_system))
+static void test_two_options(void)
+{
+        _cleanup_(lint_freep) Lint *lint = NULL;
+        ConfigProblems problems = { 0 };
+        Loaded this;
+
+        ASSERT_OK(lint_new(make_system(), &lint));
+        load("this",
+             "[Match]\nLabel=x\nType=ext4\n[Mount]\nWhere=/mnt/x\n"
+             "Options=data=writeback,errors=panic\n",
+             &this);
+        ASSERT_OK(lint_volume(lint, this.config, &this.origins, NULL, 0, &problems));
+        ASSERT_EQ(problems.n, 2);
+        ASSERT_CONTAINS(problems.items[0].text, "shows old data");
+        ASSERT_CONTAINS(problems.items[1].text, "halts all of WSL");
+        config_problems_done(&problems);
+        unload(&this);
+}
+
+TEST_MAIN(TEST(rows), TEST(two_options), TEST(bare_system))
