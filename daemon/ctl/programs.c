@@ -21,18 +21,20 @@ static bool has_program(const char *root, const char *kind, const char *type)
         return false;
 }
 
-/* Whether a list of modules or filesystems, one a line, has TYPE. */
+/* Whether a list of modules, their aliases or filesystems, one a line, has TYPE. */
 static bool is_listed(const char *root, const char *path, const char *type)
 {
         _cleanup_free_ char *full = text_format("%s%s", root, path),
-                            *module = text_format("/%s.ko", type);
+                            *module = text_format("/%s.ko", type),
+                            *alias = text_format("alias fs-%s ", type);
         char line[1024];
         bool found = false;
-        FILE *f = full && module ? fopen(full, "re") : NULL;
+        FILE *f = full && module && alias ? fopen(full, "re") : NULL;
 
         while (f && !found && fgets(line, sizeof(line), f)) {
                 line[strcspn(line, "\n:")] = '\0';
-                found = strstr(line, module) || (line[0] == '\t' && streq(line + 1, type));
+                found = strstr(line, module) || startswith(line, alias) ||
+                        (line[0] == '\t' && streq(line + 1, type));
         }
         if (f)
                 (void)fclose(f);
@@ -41,17 +43,20 @@ static bool is_listed(const char *root, const char *path, const char *type)
 
 static bool kernel_has(const char *root, const char *type)
 {
-        _cleanup_free_ char *builtin = NULL, *modules = NULL;
+        _cleanup_free_ char *builtin = NULL, *modules = NULL, *aliases = NULL;
         struct utsname name;
 
         if (uname(&name) < 0)
                 return true;
         builtin = text_format("/lib/modules/%s/modules.builtin", name.release);
         modules = text_format("/lib/modules/%s/modules.dep", name.release);
-        if (!builtin || !modules)
+        /* A module may be called otherwise: ext2 is mounted by ext4, and iso9660 by isofs. What
+         * such a one that is built in mounts is among the filesystems. */
+        aliases = text_format("/lib/modules/%s/modules.alias", name.release);
+        if (!builtin || !modules || !aliases)
                 return true;
         return is_listed(root, "/proc/filesystems", type) || is_listed(root, builtin, type) ||
-               is_listed(root, modules, type);
+               is_listed(root, modules, type) || is_listed(root, aliases, type);
 }
 
 bool programs_mount(const char *root, const char *type)

@@ -39,6 +39,8 @@ static const char *make_system(void)
         }
         (void)snprintf(path, sizeof(path), "lib/modules/%s/modules.dep", name.release);
         test_write(root, path, "kernel/fs/btrfs/btrfs.ko.xz: kernel/lib/raid6.ko\n");
+        (void)snprintf(path, sizeof(path), "lib/modules/%s/modules.alias", name.release);
+        test_write(root, path, "alias fs-iso9660 isofs\nalias fs-udf2 jfs\n");
         (void)snprintf(path, sizeof(path), "lib/modules/%s/modules.builtin", name.release);
         test_write(root, path, "kernel/fs/xfs/xfs.ko\n");
         return root;
@@ -100,6 +102,10 @@ static void test_rows(void)
                   "[Match]\nLabel=x\nType=ext4\n[Mount]\nWhere=/mnt/x\nType=jfs\n", 6,
                   "mounts jfs" },
                 { "a module", "[Match]\nLabel=x\nType=btrfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
+                { "a module of another name",
+                  "[Match]\nLabel=x\nType=iso9660\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
+                { "a part of its alias", "[Match]\nLabel=x\nType=udf\n[Mount]\nWhere=/mnt/x\n", 3,
+                  "nothing that mounts udf" },
                 { "built in", "[Match]\nLabel=x\nType=xfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
                 { "a helper", "[Match]\nLabel=x\nType=ntfs\n[Mount]\nWhere=/mnt/x\n", 0, NULL },
                 { "no check program", "[Match]\nLabel=x\nType=vfat\n[Mount]\nWhere=/mnt/x\n", 3,
