@@ -12,8 +12,20 @@
 #define ANSWER_MSEC 500 /* what takes longer waits for a disk that is not well */
 #define SILENT_MAX 3
 
+/* One that a disk holds, and its end is not waited for, must not hold a pipe that somebody reads to
+ * the end. */
+static void let_go_of_standard_streams(int but)
+{
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fd != but && dup2(null, fd) < 0)
+                        (void)close(fd);
+}
+
 _Noreturn static void run_child(char *items, size_t n, size_t size, void (*ask)(void *), int fd)
 {
+        let_go_of_standard_streams(fd);
         for (size_t i = 0; i < n; i++) {
                 ask(items + i * size);
                 if (write(fd, items + i * size, size) != (ssize_t)size)

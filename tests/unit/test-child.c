@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "child.h"
 #include "macro.h"
 #include "test.h"
@@ -41,4 +45,34 @@ static void test_rows(void)
         child_ask_each(NULL, 0, sizeof(int), add_one);
 }
 
-TEST_MAIN(TEST(rows))
+static void write_to_all(void *item)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                (void)dprintf(fd, "%d", fd);
+        *(int *)item = 1;
+}
+
+/* Who reads what we print would wait for one that hangs. */
+static void test_standard_streams(void)
+{
+        int fds[2], saved[3], answered = 0;
+        char text[8];
+
+        ASSERT_OK(pipe2(fds, O_NONBLOCK | O_CLOEXEC));
+        for (int fd = 0; fd < 3; fd++) {
+                saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+                (void)dup2(fds[1], fd);
+        }
+        child_ask_each(&answered, 1, sizeof(int), write_to_all);
+        for (int fd = 0; fd < 3; fd++) {
+                (void)dup2(saved[fd], fd);
+                close_fd(saved[fd]);
+        }
+        ASSERT_EQ(answered, 1);
+        ASSERT_EQ(read(fds[0], text, sizeof(text)), -1);
+        ASSERT_EQ(errno, EAGAIN);
+        close_fd(fds[0]);
+        close_fd(fds[1]);
+}
+
+TEST_MAIN(TEST(rows), TEST(standard_streams))
