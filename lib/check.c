@@ -12,21 +12,22 @@ typedef struct CheckProgram {
         const char *preen; /* mends without asking; NULL: the program does nothing */
         const char *force; /* NULL: it looks at everything each time */
         bool has_progress;
+        const char *by_hand; /* NULL: fsck */
 } CheckProgram;
 
 static const CheckProgram programs[] = {
-        { "ext2", "e2fsprogs", "-p", "-f", true },
-        { "ext3", "e2fsprogs", "-p", "-f", true },
-        { "ext4", "e2fsprogs", "-p", "-f", true },
-        { "vfat", "dosfstools", "-a", NULL, false },
-        { "exfat", "exfatprogs", "-p", NULL, false },
+        { "ext2", "e2fsprogs", "-p", "-f", true, NULL },
+        { "ext3", "e2fsprogs", "-p", "-f", true, NULL },
+        { "ext4", "e2fsprogs", "-p", "-f", true, NULL },
+        { "vfat", "dosfstools", "-a", NULL, false, NULL },
+        { "exfat", "exfatprogs", "-p", NULL, false, NULL },
         /* Both mend themselves when they are mounted. */
-        { "xfs", NULL, NULL, NULL, false },
-        { "btrfs", NULL, NULL, NULL, false },
+        { "xfs", NULL, NULL, NULL, false, "xfs_repair" },
+        { "btrfs", NULL, NULL, NULL, false, "btrfs check" },
 };
 
 /* What fsck(8) gives to a program of any type. */
-static const CheckProgram any_program = { NULL, NULL, "-a", NULL, false };
+static const CheckProgram any_program = { NULL, NULL, "-a", NULL, false, NULL };
 
 static const CheckProgram *find_program(const char *type)
 {
@@ -89,6 +90,13 @@ bool check_is_useful(const char *type)
 const char *check_package(const char *type)
 {
         return find_program(type)->package;
+}
+
+const char *check_by_hand(const char *type)
+{
+        const CheckProgram *p = find_program(type);
+
+        return p->by_hand ? p->by_hand : "fsck";
 }
 
 void check_arguments(const char *type, const char *program, const char *node, bool force,

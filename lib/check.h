@@ -45,6 +45,10 @@ bool check_is_useful(const char *type);
 /* The package that fsck.TYPE comes with; NULL: not known. */
 const char *check_package(const char *type);
 
+/* What a person runs on a filesystem of TYPE, "" where that is not known: "fsck", or what does the
+ * work where fsck.TYPE does nothing. */
+const char *check_by_hand(const char *type);
+
 /* How PROGRAM, which is fsck.TYPE, is run on NODE so that it mends what it can without asking. ARGV
  * is ended by NULL, its strings are the arguments themselves. FORCE: even if it finds it clean.
  * PROGRESS: the number, as text, of a descriptor that is open for what check_parse_progress()

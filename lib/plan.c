@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "advice.h"
+#include "check.h"
 #include "macro.h"
 #include "plan.h"
 #include "text.h"
@@ -326,10 +327,11 @@ static const char *describe_error(int error)
         return error == EBADMSG ? "wrong checksum" : strerror(error);
 }
 
+#define CURE "`journalctl -k` may say why; unmount it, check it with `%s`, and mount it again"
+
 static char *describe_trouble(const PlanTrouble *t, const Device *d)
 {
-        static const char cure[] = "`journalctl -k` may say why; unmount it, check it with fsck, "
-                                   "and mount it again";
+        const char *program = check_by_hand(d->type ? d->type : "");
         const char *what = t->shut_down   ? "was shut down"
                            : t->read_only ? "was made read-only by the kernel"
                                           : "has an error";
@@ -337,9 +339,9 @@ static char *describe_trouble(const PlanTrouble *t, const Device *d)
         if (t->message && !t->shut_down && !t->read_only)
                 return strdup(t->message);
         if (t->error == 0 || t->message)
-                return text_format("The filesystem on %s %s; %s", d->node, what, cure);
-        return text_format("The filesystem on %s %s (%s); %s", d->node, what,
-                           describe_error(t->error), cure);
+                return text_format("The filesystem on %s %s; " CURE, d->node, what, program);
+        return text_format("The filesystem on %s %s (%s); " CURE, d->node, what,
+                           describe_error(t->error), program);
 }
 
 static int decide_well_mounted(const PlanInput *in, const Device *d, Plan *p)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
+
+#include "check.h"
 #include "health.h"
 #include "macro.h"
 #include "plan.h"
@@ -77,9 +80,30 @@ TermColor health_color(Health h)
 
 /* Cures. */
 
+/* Of what went wrong with it while it was mounted. */
+static char *cure_of_running(const ClientVolume *v)
+{
+        /* That devices went, or that it was moved: the message says what to do. */
+        if (v->failure_errno == ENODEV || v->failure_errno == ENOENT)
+                return NULL;
+        return text_format("save what matters; then `wslbarectl unmount %s`, `%s %s` and "
+                           "`wslbarectl mount %s`",
+                           v->name, check_by_hand(v->type), v->device, v->name);
+}
+
+static bool needs_device(FailureStep step)
+{
+        return step != STEP_CONFIG && step != STEP_UNMOUNT && step != STEP_EJECT &&
+               step != _FAILURE_STEP_MAX;
+}
+
 static char *cure_of_failure(const ClientVolume *v)
 {
-        switch (failure_step_from_string(v->failure_step)) {
+        FailureStep step = failure_step_from_string(v->failure_step);
+
+        if (!*v->device && needs_device(step))
+                return strdup("attach its disk again, for a fresh start");
+        switch (step) {
         case STEP_NONE:
         case _FAILURE_STEP_MAX:
                 return NULL;
@@ -103,9 +127,7 @@ static char *cure_of_failure(const ClientVolume *v)
         case STEP_EJECT:
                 return text_format("end what uses it, then `wslbarectl eject %s`", v->name);
         case STEP_RUN:
-                return text_format("save what matters; then `wslbarectl unmount %s`, `fsck %s` and "
-                                   "`wslbarectl mount %s`",
-                                   v->name, v->device, v->name);
+                return cure_of_running(v);
         }
         return NULL;
 }
