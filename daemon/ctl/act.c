@@ -128,12 +128,12 @@ static int status_of_error(const sd_bus_error *error)
                 { "org.wslbare1.Error.NoSuchVolume", CTL_NO_VOLUME },
                 { "org.wslbare1.Error.TimedOut", CTL_TIMEOUT },
                 { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NO_VOLUME },
-                { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_NO_SERVICE },
-                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_NO_SERVICE },
                 { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CTL_DENIED },
         };
 
+        if (client_is_absence(error))
+                return CTL_NO_SERVICE;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 if (sd_bus_error_has_name(error, rows[i].name))
                         return rows[i].status;
@@ -219,10 +219,12 @@ int ctl_act(int argc, char *argv[])
                 .are_names = true,
                 .end = "Ends with 3 when it took too long, 4 when it failed or somebody uses the "
                        "volume,\n"
-                       "5 when there is no such volume, 7 when others only may do it.",
+                       "5 when there is no such volume, 6 when wslbared does not run, 7 when "
+                       "others only\n"
+                       "may do it.",
         };
         pid_t agent;
-        int status, first;
+        int r, status, first;
 
         while (!streq(d.act->verb, argv[0]))
                 d.act++;
@@ -234,8 +236,9 @@ int ctl_act(int argc, char *argv[])
                 return status;
         d.names = argv + first;
         d.n_names = argc - first;
-        if (client_open(&d.client) < 0)
-                return CTL_FAILED;
+        r = client_open(&d.client);
+        if (r < 0)
+                return ctl_status_of(r);
         agent = agent_start(&d.client);
         status = do_all(&d);
         client_close(&d.client);

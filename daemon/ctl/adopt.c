@@ -231,9 +231,8 @@ static int adopt(Adopt *a)
         const ClientDevice *device;
         int r = client_open(&a->client);
 
-        if (r < 0)
-                return CTL_FAILED;
-        r = client_get_state(&a->client, &a->state);
+        if (r >= 0)
+                r = client_get_state(&a->client, &a->state);
         if (r >= 0)
                 r = client_list_devices(&a->client, &a->devices, &a->n_devices);
         if (r >= 0)

@@ -343,13 +343,19 @@ static int complete(ClientState *s)
         return r;
 }
 
+bool client_is_absence(const sd_bus_error *error)
+{
+        /* Starting again, it may take the question with it. */
+        return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY);
+}
+
 /* What became of asking wslbared for something: 0, -errno after it was said, or -ESRCH, which was
  * not. */
 static int take_reply(int r, const sd_bus_error *error)
 {
-        /* Starting again, it may take the question with it. */
-        if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-            sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+        if (client_is_absence(error))
                 return -ESRCH;
         return r < 0 ? client_explain("ask wslbared", r, error) : 0;
 }
@@ -371,7 +377,7 @@ int client_call_manager(Client *c, const char *what, const char *method)
 
         if (r >= 0)
                 r = sd_bus_call(c->bus, m, UINT64_MAX, &error, NULL);
-        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN))
+        if (client_is_absence(&error))
                 r = -ESRCH;
         return r < 0 ? client_explain(what, r, &error) : 0;
 }
@@ -578,12 +584,14 @@ int client_open(Client *c)
 {
         int r = sd_bus_open_system(&c->bus);
 
-        if (r < 0)
+        if (r < 0) {
                 fprintf(stderr,
                         "wslbarectl: cannot connect to the system bus: %s; is dbus running?\n",
                         strerror(-r));
+                return r == -ENOMEM ? r : -ENOTCONN;
+        }
         /* Where polkit can ask somebody, it may. */
-        return r < 0 ? r : sd_bus_set_allow_interactive_authorization(c->bus, true);
+        return sd_bus_set_allow_interactive_authorization(c->bus, true);
 }
 
 void client_close(Client *c)
@@ -686,6 +694,8 @@ static const char *cure_of(const sd_bus_error *error)
                   "wslbared does not run; `systemctl enable --now wslbared` starts it" },
                 { SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                   "wslbared does not run; `systemctl enable --now wslbared` starts it" },
+                { SD_BUS_ERROR_NO_REPLY, "wslbared ended, or hung, before it answered; `journalctl "
+                                         "-u wslbared` may say why" },
                 { SD_BUS_ERROR_ACCESS_DENIED, "that is not allowed; try it with sudo" },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
                   "that is not allowed without a password; try it with sudo" },

@@ -65,7 +65,7 @@ typedef struct Client {
         bool is_news; /* something that client_watch() asked for happened */
 } Client;
 
-/* -errno: there is no system bus. */
+/* -ENOTCONN: there is no system bus. */
 int client_open(Client *c);
 void client_close(Client *c);
 
@@ -115,6 +115,8 @@ int client_get_unit_file_state(Client *c, const char *unit, char **ret);
 
 /* Says what became of a call: WHAT, "mount data", and why not. Returns R. */
 int client_explain(const char *what, int r, const sd_bus_error *error);
+/* Whether ERROR says that nobody answers: wslbared does not run, or did not before it ended. */
+bool client_is_absence(const sd_bus_error *error);
 /* The last part of org.wslbare1.Error.*; NULL when it is none of those. */
 const char *client_error_name(const sd_bus_error *error);
 

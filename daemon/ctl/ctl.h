@@ -13,7 +13,7 @@ enum {
         CTL_TIMEOUT = 3,    /* the time that was given is up */
         CTL_VOLUME = 4,     /* a volume is, or became, what was not wanted: failed, busy, … */
         CTL_NO_VOLUME = 5,  /* there is no volume of that name */
-        CTL_NO_SERVICE = 6, /* wslbared does not run */
+        CTL_NO_SERVICE = 6, /* wslbared does not run, or cannot be reached */
         CTL_DENIED = 7,     /* only others may do that */
 };
 

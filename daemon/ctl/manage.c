@@ -30,10 +30,10 @@ static int manage(const Management *m)
 {
         Client client = { 0 };
         pid_t agent;
-        int r, status;
+        int r = client_open(&client), status;
 
-        if (client_open(&client) < 0)
-                return CTL_FAILED;
+        if (r < 0)
+                return ctl_status_of(r);
         agent = agent_start(&client);
         r = client_call_manager(&client, m->syntax.verb, m->method);
         status = ctl_status_of(r);

@@ -136,10 +136,10 @@ static int watch(Status *s)
 
 static int run(Status *s)
 {
-        int status;
+        int r = client_open(&s->client), status;
 
-        if (client_open(&s->client) < 0)
-                return CTL_FAILED;
+        if (r < 0)
+                return ctl_status_of(r);
         status = s->watch ? watch(s) : show(s);
         client_close(&s->client);
         return status;

@@ -170,13 +170,14 @@ int ctl_wait(int argc, char *argv[])
                 .options = options,
         };
         Wait w = { .until_usec = USEC_INFINITY };
-        int status, first = syntax_parse(&syntax, argc, argv, &w, &status);
+        int r, status, first = syntax_parse(&syntax, argc, argv, &w, &status);
 
         if (first <= 0)
                 return status;
         w.names = argv + first;
         w.n_names = argc - first;
-        status = client_open(&w.client) < 0 ? CTL_FAILED : wait_for_all(&w);
+        r = client_open(&w.client);
+        status = r < 0 ? ctl_status_of(r) : wait_for_all(&w);
         client_close(&w.client);
         free(w.told);
         return status;

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What wslbarectl does to volumes: mount, unmount, eject, reload, rescan."""
 
+import os
 import re
+import signal
 
 from disks import HangingDisk, LoopDisk, PlainLoop, make_image
 from machine import defer, wait_until
-from volumes import conf, conf_path, configure, mounts, run_inside, wait_mounted, wait_state
+from volumes import conf, conf_path, configure, main_pid, mounts, run_inside, state, wait_mounted, wait_state
 
 DISTRO = {"enable": ["wslbared.service"]}
 
@@ -169,3 +171,20 @@ def test_no_service(distro):
     for arguments in "mount a b", "unmount a", "reload", "rescan":
         done = ctl(distro, arguments)
         assert done.returncode == 6 and done.stderr.count("systemctl enable --now wslbared") == 1, (arguments, done)
+
+
+def test_service_ends(distro, tmp):
+    """While it is waited for: nobody answers any more, and so it is told."""
+    uuid = make_image("ext4", tmp / "slow")
+    configure(distro, {"slow": conf(uuid, "/mnt/slow", Auto="no")})
+    disk = HangingDisk(tmp / "slow")
+    wait_state(distro, "slow", "unmounted")
+    disk.hang()
+    with disk.resumed():
+        distro.run(["systemd-run", "-q", "--unit=asking", "wslbarectl", "mount", "slow"])
+        defer(lambda: distro.shell("systemctl reset-failed asking", check=False))
+        wait_until(lambda: state(distro, "slow") != "unmounted", what="it to be at work")
+        os.kill(main_pid(distro, "wslbared.service"), signal.SIGKILL)
+        wait_until(lambda: distro.show("asking", "ActiveState") == "failed", what="it to be told")
+        assert distro.show("asking", "ExecMainStatus") == "6"
+    wait_until(lambda: state(distro, "slow") in ("mounted", "unmounted"), what="what was at work to end")

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
+#include "capture.h"
 #include "client.h"
 #include "detail.h"
 #include "macro.h"
@@ -21,36 +21,6 @@
  */
 #define HOSTILE "M\xc3\xbcll\x1b[2J\nx\xc2\x9b\xff\x7f"
 #define SHOWN "M\xc3\xbcll\\x1b[2J\\x0ax\\xc2\\x9b\\xff\\x7f"
-
-/* What is printed until capture_end() in place of FD. */
-typedef struct Capture {
-        FILE *stream;
-        int fd, saved, file;
-} Capture;
-
-static Capture capture_begin(FILE *stream, int fd)
-{
-        Capture c = { stream, fd, dup(fd), memfd_create("captured", MFD_CLOEXEC) };
-
-        ASSERT(c.saved >= 0 && c.file >= 0 && fflush(stream) == 0);
-        ASSERT(dup2(c.file, fd) == fd);
-        return c;
-}
-
-static const char *capture_end(Capture *c)
-{
-        static char text[8192];
-        ssize_t n;
-
-        (void)fflush(c->stream);
-        (void)dup2(c->saved, c->fd);
-        n = pread(c->file, text, sizeof(text) - 1, 0);
-        (void)close(c->saved);
-        (void)close(c->file);
-        ASSERT(n >= 0);
-        text[n] = '\0';
-        return text;
-}
 
 /* Holds SHOWN, N times, and no control character but the end of a line that we wrote. */
 static void check(const char *text, unsigned n)
