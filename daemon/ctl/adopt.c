@@ -166,7 +166,7 @@ static int write_file(const char *name, const char *text)
                 r == -EEXIST                  ? "; give another --name="
                 : r == -EACCES || r == -EPERM ? "; use sudo"
                                               : "");
-        return ctl_status_of(r == -EEXIST ? -EIO : r);
+        return r == -EEXIST ? CTL_VOLUME : ctl_status_of(r);
 }
 
 static void print_file(const char *name, const char *text)
@@ -272,6 +272,8 @@ int ctl_adopt(int argc, char *argv[])
                         "it, and loads it. Overwrites nothing. Of a blank disk, says how to make a "
                         "filesystem on\n"
                         "it, and does nothing.",
+                .end = "Ends with 4 when the name, the mount point or the device is a volume's "
+                       "already.",
                 .options = options,
         };
         Adopt a = { 0 };

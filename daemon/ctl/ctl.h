@@ -11,7 +11,7 @@ enum {
         CTL_FAILED = 1,     /* for a reason that has no number of its own */
         CTL_USAGE = 2,      /* the arguments make no sense */
         CTL_TIMEOUT = 3,    /* the time that was given is up */
-        CTL_VOLUME = 4,     /* a volume is, or became, what was not wanted: failed, busy, … */
+        CTL_VOLUME = 4,     /* a volume is, or became, not as wanted: failed, busy, taken, … */
         CTL_NO_VOLUME = 5,  /* there is no volume of that name */
         CTL_NO_SERVICE = 6, /* wslbared does not run, or cannot be reached */
         CTL_DENIED = 7,     /* only others may do that */

@@ -75,7 +75,7 @@ def test_nothing_is_overwritten(distro, tmp):
     distro.write(conf_path("masked"), "")
     defer(lambda: distro.run(["rm", conf_path("masked")]))
     done = ctl(distro, f"adopt --name=masked {disk.node}")
-    assert done.returncode == 1 and "exists" in done.stderr, done
+    assert done.returncode == 4 and "exists" in done.stderr, done
     assert distro.path(conf_path("taken")).read_text() == before
     done = ctl(distro, f"adopt --name=mine {disk.node}", user="nobody")
     assert done.returncode == 7 and "use sudo" in done.stderr, done
