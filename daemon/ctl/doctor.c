@@ -221,9 +221,13 @@ static int examine_environment(Doctor *d)
 
 static int examine(Doctor *d)
 {
-        static int (*const ask[])(Doctor * d) = {
-                examine_version, examine_enabled, examine_running,  examine_volumes,
-                examine_user,    examine_config,  examine_programs,
+        static const struct {
+                int (*ask)(Doctor *d);
+                bool needs_bus;
+        } subjects[] = {
+                { examine_version, true },   { examine_enabled, true }, { examine_running, true },
+                { examine_volumes, true },   { examine_user, false },   { examine_config, false },
+                { examine_programs, false },
         };
         static const ConfigSource source = { config_default_dirs, 0 };
         int r = config_load(&source, &d->config);
@@ -234,8 +238,9 @@ static int examine(Doctor *d)
                 r = findings_add(&d->findings, "bus", HEALTH_BAD,
                                  strdup("cannot be reached, so that nobody can ask wslbared"),
                                  strdup("`systemctl start dbus`"));
-        for (size_t i = 0; r >= 0 && d->client.bus && i < ELEMENTSOF(ask); i++)
-                r = ask[i](d);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(subjects); i++)
+                if (d->client.bus || !subjects[i].needs_bus)
+                        r = subjects[i].ask(d);
         return r;
 }
 

@@ -51,9 +51,21 @@ static void test_statuses(void)
         test_row(NULL);
 }
 
+/* What does not need the bus is looked at without it. */
+static void test_doctor(void)
+{
+        char *argv[] = { S("doctor"), S("--json"), NULL };
+        const char *output;
+
+        ASSERT_EQ(run(ctl_doctor, argv, &output), CTL_FAILED);
+        ASSERT_CONTAINS(output, "\"subject\": \"bus\"");
+        ASSERT_CONTAINS(output, "\"subject\": \"user\"");
+        ASSERT_CONTAINS(output, "\"subject\": \"configuration\"");
+}
+
 int main(int argc, char *argv[])
 {
-        static const Test tests[] = { TEST(statuses) };
+        static const Test tests[] = { TEST(statuses), TEST(doctor) };
 
         if (setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere", 1) < 0)
                 return 1;
