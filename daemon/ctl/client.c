@@ -678,6 +678,18 @@ int client_get_unit_file_state(Client *c, const char *unit, char **ret)
         return r;
 }
 
+int client_get_unit_state(Client *c, const char *unit, char **ret)
+{
+        _cleanup_free_ char *path = NULL;
+        int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+
+        if (r < 0)
+                return r;
+        return sd_bus_get_property_string(c->bus, "org.freedesktop.systemd1", path,
+                                          "org.freedesktop.systemd1.Unit", "ActiveState", NULL,
+                                          ret);
+}
+
 const char *client_error_name(const sd_bus_error *error)
 {
         if (!error || !error->name || !startswith(error->name, ERROR_PREFIX))
@@ -685,15 +697,17 @@ const char *client_error_name(const sd_bus_error *error)
         return error->name + strlen(ERROR_PREFIX);
 }
 
+#define NOT_THERE                                                                                  \
+        "wslbared does not run; `systemctl enable --now wslbared` starts it (if it does run, the " \
+        "bus does not know it yet: `systemctl reload dbus`)"
+
 static const char *cure_of(const sd_bus_error *error)
 {
         static const struct {
                 const char *name, *cure;
         } cures[] = {
-                { SD_BUS_ERROR_SERVICE_UNKNOWN,
-                  "wslbared does not run; `systemctl enable --now wslbared` starts it" },
-                { SD_BUS_ERROR_NAME_HAS_NO_OWNER,
-                  "wslbared does not run; `systemctl enable --now wslbared` starts it" },
+                { SD_BUS_ERROR_SERVICE_UNKNOWN, NOT_THERE },
+                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, NOT_THERE },
                 { SD_BUS_ERROR_NO_REPLY, "wslbared ended, or hung, before it answered; `journalctl "
                                          "-u wslbared` may say why" },
                 { SD_BUS_ERROR_ACCESS_DENIED, "that is not allowed; try it with sudo" },

@@ -107,11 +107,12 @@ int client_watch(Client *c);
 int client_wait(Client *c, uint64_t until_usec);
 uint64_t client_now(void);
 
-/* Of systemd: its version, "252.39-1", and what it makes of a unit's file, "enabled", "disabled",
- * …;
- * "" when there is no such file. 0; -errno, which is not said. */
+/* Of systemd: its version, "252.39-1", what it makes of a unit's file, "enabled", "disabled", …, ""
+ * when there is no such file, and of the unit, "active", "failed", … 0; -errno, which is not said.
+ */
 int client_get_systemd_version(Client *c, char **ret);
 int client_get_unit_file_state(Client *c, const char *unit, char **ret);
+int client_get_unit_state(Client *c, const char *unit, char **ret);
 
 /* Says what became of a call: WHAT, "mount data", and why not. Returns R. */
 int client_explain(const char *what, int r, const sd_bus_error *error);

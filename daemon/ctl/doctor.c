@@ -91,6 +91,7 @@ static int examine_enabled(Doctor *d)
 
 static int examine_running(Doctor *d)
 {
+        _cleanup_free_ char *state = NULL;
         int r = client_try_state(&d->client, &d->state);
 
         if (r >= 0)
@@ -98,6 +99,12 @@ static int examine_running(Doctor *d)
                                     strdup("wslbared answers"), NULL);
         if (r == -ENOMEM)
                 return r;
+        if (r == -ESRCH && client_get_unit_state(&d->client, SERVICE, &state) >= 0 &&
+            streq(state, "active"))
+                return findings_add(&d->findings, "service", HEALTH_BAD,
+                                    strdup("wslbared runs, and the bus does not let it have its "
+                                           "name"),
+                                    strdup("`systemctl reload dbus`, as after an installation"));
         return findings_add(
                 &d->findings, "service", HEALTH_BAD,
                 r == -ESRCH ? strdup("wslbared does not run")

@@ -4,7 +4,7 @@
 import json
 
 from disks import LoopDisk, make_image
-from machine import defer
+from machine import defer, wait_until
 from volumes import conf, configure, wait_mounted, wait_state
 
 DISTRO = {"enable": ["wslbared.service"]}
@@ -104,3 +104,25 @@ def test_usage(distro):
         done = doctor(distro, arguments)
         assert done.returncode == 2 and done.stderr and not done.stdout, (arguments, done)
     assert "--json" in doctor(distro, "--help").stdout
+
+
+def test_without_a_name(distro):
+    """wslbared runs, and the bus was not told of it, or is not any more."""
+    policy = "/usr/share/dbus-1/system.d/org.wslbare1.conf"
+
+    def load():
+        distro.run("systemctl reload dbus")
+        distro.run("systemctl restart wslbared")
+
+    def back():
+        distro.run(["mv", "/tmp/policy", policy])
+        load()
+        wait_until(lambda: distro.run("wslbarectl list", check=False).returncode == 0, what="it to answer")
+
+    distro.run(["mv", policy, "/tmp/policy"])
+    defer(back)
+    load()
+    (subject, finding, cure), = findings(distro, "bad")
+    assert subject == "service" and "wslbared runs, and the bus" in finding and "systemctl reload dbus" in cure, finding
+    done = distro.run("wslbarectl list", check=False)
+    assert done.returncode == 6 and "systemctl reload dbus" in done.stderr, done
