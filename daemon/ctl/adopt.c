@@ -100,14 +100,14 @@ static int check(const ClientDevice *device)
         const Device *d = &device->device;
         _cleanup_(usage_freep) Usage *usage = NULL;
         _cleanup_free_ char *use = NULL;
-        bool is_wsl = false;
+        UsageKind kind;
         int r = usage_new("", &usage);
 
         if (r >= 0)
-                r = usage_describe(usage, d, &use, &is_wsl);
+                r = usage_describe(usage, d, &use, &kind);
         if (r < 0)
                 return r == -ENOMEM ? ctl_status_of(r) : CTL_FAILED;
-        if (is_wsl)
+        if (kind == USAGE_WSL)
                 return refuse(d->node, CTL_FAILED, "belongs to WSL itself: %s", use);
         if (device->volumes && *device->volumes)
                 return refuse(d->node, CTL_VOLUME, "is what volume '%s' means already",
@@ -120,6 +120,8 @@ static int check(const ClientDevice *device)
                         "has no UUID to be known by; tune2fs -U, or its like for %s, gives it "
                         "one",
                         d->type);
+        if (kind == USAGE_ELSEWHERE)
+                term_line(stderr, "wslbarectl: be sure that you mean %s: it is %s", d->node, use);
         return CTL_OK;
 }
 

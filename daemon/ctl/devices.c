@@ -74,7 +74,8 @@ typedef struct List {
 typedef struct Finding {
         char *use; /* NULL: nothing is known */
         char *why;
-        bool is_wsl, is_blank;
+        UsageKind kind;
+        bool is_blank;
 } Finding;
 
 static void finding_done(Finding *f)
@@ -119,12 +120,12 @@ static int describe_use(const List *l, const Device *d, Finding *f)
                 f->use = text_format("mounted on %s", v->where);
                 return f->use ? 0 : -ENOMEM;
         }
-        r = usage_describe(l->usage, d, &use, &f->is_wsl);
+        r = usage_describe(l->usage, d, &use, &f->kind);
         if (r < 0)
                 return r;
         if (!use)
                 return describe_unused(d, f);
-        f->use = f->is_wsl ? text_format("WSL's own: %s", use) : TAKE_PTR(use);
+        f->use = f->kind == USAGE_WSL ? text_format("WSL's own: %s", use) : TAKE_PTR(use);
         return f->use ? 0 : -ENOMEM;
 }
 
@@ -183,11 +184,11 @@ static int add_device(const List *l, Table *t, const ClientDevice *c)
         values[USE] = f.use;
         values[WHY] = f.why;
         values[BLANK] = table_boolean(f.is_blank);
-        values[WSL] = table_boolean(f.is_wsl);
+        values[WSL] = table_boolean(f.kind == USAGE_WSL);
         r = table_add(t, values);
         if (r >= 0 && f.is_blank)
                 table_set_color(t, USE, TERM_YELLOW);
-        if (r >= 0 && f.is_wsl)
+        if (r >= 0 && (f.kind == USAGE_WSL || f.kind == USAGE_ELSEWHERE))
                 table_set_color(t, USE, TERM_RED);
         return r;
 }

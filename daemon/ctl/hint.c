@@ -30,10 +30,10 @@ static void hint_done(Hint *h)
 static bool is_stray(const Hint *h, const ClientDevice *d)
 {
         _cleanup_free_ char *use = NULL;
-        bool is_wsl;
+        UsageKind kind;
 
         return d->device.content == DEVICE_CONTENT_FILESYSTEM && strv_length(d->volumes) == 0 &&
-               usage_describe(h->usage, &d->device, &use, &is_wsl) >= 0 && !use;
+               usage_describe(h->usage, &d->device, &use, &kind) >= 0 && !use;
 }
 
 static char *describe(const Device *d)

@@ -168,35 +168,37 @@ static char *kernel_name(const Device *d)
         return name;
 }
 
-int usage_describe(const Usage *u, const Device *d, char **ret, bool *ret_is_wsl)
+int usage_describe(const Usage *u, const Device *d, char **ret, UsageKind *ret_kind)
 {
         _cleanup_free_ char *name = kernel_name(d), *holder = name ? find_holder(u, name) : NULL;
         const MountEntry *e = find_mount(u, d);
-        bool is_wsl_own = true;
+        UsageKind kind = USAGE_HERE;
         char *text;
 
         if (!name)
                 return -ENOMEM;
         if (e) {
                 text = text_format("mounted on %s", e->target);
-                is_wsl_own = streq(e->target, "/") || path_is_below(e->target, "/mnt/wslg");
-        } else if (holder) {
+                if (streq(e->target, "/") || path_is_below(e->target, "/mnt/wslg"))
+                        kind = USAGE_WSL;
+        } else if (holder)
                 text = text_format("part of %s", holder);
-                is_wsl_own = false;
-        } else if (strv_contains(u->swaps, name))
+        else if (strv_contains(u->swaps, name)) {
                 text = strdup("swap");
-        else if (has_superblock(u, d, name))
+                kind = USAGE_WSL;
+        } else if (has_superblock(u, d, name)) {
                 text = strdup(u->is_wsl ? "mounted by WSL or another distribution"
                                         : "mounted in another namespace");
-        else {
+                kind = USAGE_ELSEWHERE;
+        } else {
                 *ret = NULL;
-                *ret_is_wsl = false;
+                *ret_kind = USAGE_NONE;
                 return 0;
         }
         if (!text)
                 return -ENOMEM;
         *ret = text;
         /* Its disks have no partitions; those that come from Windows mostly do. */
-        *ret_is_wsl = is_wsl_own && u->is_wsl && !d->is_partition;
+        *ret_kind = kind == USAGE_WSL && (!u->is_wsl || d->is_partition) ? USAGE_HERE : kind;
         return 0;
 }

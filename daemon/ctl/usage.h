@@ -18,6 +18,13 @@ static inline void usage_freep(Usage **u)
         usage_free(*u);
 }
 
-/* "mounted on /", …; NULL: nobody uses D. *RET_IS_WSL: the disk belongs to WSL itself, or to one of
- * its distributions. 0, -ENOMEM. */
-int usage_describe(const Usage *u, const Device *d, char **ret, bool *ret_is_wsl);
+typedef enum UsageKind {
+        USAGE_NONE,
+        USAGE_HERE,
+        USAGE_ELSEWHERE, /* mounted where nobody sees it from here: the root of another
+                            distribution, or a disk that a person mounted there */
+        USAGE_WSL,       /* of what this distribution itself lives on */
+} UsageKind;
+
+/* "mounted on /", …; NULL: nobody uses D. 0, -ENOMEM. */
+int usage_describe(const Usage *u, const Device *d, char **ret, UsageKind *ret_kind);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """wslbarectl adopt."""
 
+import subprocess
 from uuid import uuid4
 
 from disks import MiB, LoopDisk, make_disk, make_image
@@ -46,6 +47,21 @@ def test_adopt(distro, tmp):
     # Once is enough.
     done = ctl(distro, f"adopt --name=again {disk.node}")
     assert done.returncode == 4 and "'photos'" in done.stderr and not done.stdout, done
+
+
+def test_mounted_elsewhere(distro, tmp):
+    """It may be the root of another distribution, or what somebody mounted there and means."""
+    make_image("ext4", tmp / "image", label="shared")
+    disk = attach(distro, tmp / "image")
+    file = adopted(distro, "shared")
+    (tmp / "mnt").mkdir()
+    subprocess.run(["mount", disk.node, tmp / "mnt"], check=True)
+    defer(lambda: subprocess.run(["umount", tmp / "mnt"], check=True))
+    done = ctl(distro, f"adopt --dry-run {disk.node}")
+    assert done.returncode == 0 and f"{disk.node}: it is mounted by WSL or another" in done.stderr, done
+    assert not file.exists()
+    assert ctl(distro, f"adopt {disk.node}").returncode == 0
+    assert wait_mounted(distro, "/mnt/shared")["source"] == disk.node
 
 
 def test_where_and_name(distro, tmp):

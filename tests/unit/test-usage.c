@@ -48,20 +48,20 @@ static const struct {
         unsigned maj, min;
         bool is_partition;
         const char *use; /* NULL: nobody's */
-        bool is_wsl;     /* where that is WSL */
+        UsageKind kind;  /* where that is WSL */
 } rows[] = {
-        { "/dev/sdc", 8, 32, false, "mounted on /", true },
-        { "/dev/sdd", 8, 48, false, "mounted on /mnt/wslg/distro", true },
-        { "/dev/sde", 8, 64, false, "mounted on /srv", false },
-        { "/dev/sdf1", 8, 81, true, "mounted on /btrfs", false },
-        { "/dev/sdb", 8, 16, false, "swap", true },
-        { "/dev/sdx", 65, 112, false, "swap", true },
-        { "/dev/sdg", 8, 96, false, "mounted ", true },
-        { "/dev/sdh1", 8, 113, true, "mounted ", false },
-        { "/dev/sdi", 8, 128, false, "mounted ", true },
-        { "/dev/sdj", 8, 144, false, "part of dm-0", false },
-        { "/dev/cciss/c0d0", 104, 0, false, "part of md0", false },
-        { "/dev/sdk", 8, 160, false, NULL, false },
+        { "/dev/sdc", 8, 32, false, "mounted on /", USAGE_WSL },
+        { "/dev/sdd", 8, 48, false, "mounted on /mnt/wslg/distro", USAGE_WSL },
+        { "/dev/sde", 8, 64, false, "mounted on /srv", USAGE_HERE },
+        { "/dev/sdf1", 8, 81, true, "mounted on /btrfs", USAGE_HERE },
+        { "/dev/sdb", 8, 16, false, "swap", USAGE_WSL },
+        { "/dev/sdx", 65, 112, false, "swap", USAGE_WSL },
+        { "/dev/sdg", 8, 96, false, "mounted ", USAGE_ELSEWHERE },
+        { "/dev/sdh1", 8, 113, true, "mounted ", USAGE_ELSEWHERE },
+        { "/dev/sdi", 8, 128, false, "mounted ", USAGE_ELSEWHERE },
+        { "/dev/sdj", 8, 144, false, "part of dm-0", USAGE_HERE },
+        { "/dev/cciss/c0d0", 104, 0, false, "part of md0", USAGE_HERE },
+        { "/dev/sdk", 8, 160, false, NULL, USAGE_NONE },
 };
 
 static void check(const char *container, bool wsl)
@@ -75,15 +75,15 @@ static void check(const char *container, bool wsl)
                              .is_partition = rows[i].is_partition,
                              .uuid = BTRFS };
                 _cleanup_free_ char *use = NULL;
-                bool is_wsl;
+                UsageKind kind;
 
                 test_row(rows[i].node);
-                ASSERT_OK(usage_describe(u, &d, &use, &is_wsl));
+                ASSERT_OK(usage_describe(u, &d, &use, &kind));
                 if (rows[i].use)
                         ASSERT_CONTAINS(use, rows[i].use);
                 else
                         ASSERT_STR(use, NULL);
-                ASSERT_EQ(is_wsl, wsl && rows[i].is_wsl);
+                ASSERT_EQ(kind, !wsl && rows[i].kind == USAGE_WSL ? USAGE_HERE : rows[i].kind);
         }
         test_row(NULL);
 }
