@@ -8,6 +8,7 @@
 #include "call.h"
 #include "ctl.h"
 #include "macro.h"
+#include "no-volume.h"
 #include "syntax.h"
 #include "term.h"
 #include "text.h"
@@ -110,7 +111,7 @@ static void print_holders(Doing *d, const char *name)
 {
         ClientState state = { 0 };
         const ClientVolume *v =
-                client_get_state(&d->client, &state) < 0 ? NULL : client_find(&state, name);
+                client_get_state(&d->client, &state) < 0 ? NULL : client_try_find(&state, name);
 
         for (size_t i = 0; v && i < v->n_holders; i++)
                 term_line(stderr, "%8" PRIu32 " %s", v->holders[i].pid, v->holders[i].command);
@@ -149,10 +150,8 @@ static int judge(Doing *d, const Call *call)
         if (!sd_bus_error_is_set(&call->error) || streq_ptr(name, d->act->is_so))
                 return CTL_OK;
         status = status_of_error(&call->error);
-        if (status == CTL_NO_VOLUME) {
-                client_say_no_volume(call->name);
-                return status;
-        }
+        if (status == CTL_NO_VOLUME)
+                return ctl_status_of(no_volume_say(call->name));
         what = text_format("%s '%s'", d->act->verb, call->name);
         (void)client_explain(what ? what : d->act->verb, -EIO, &call->error);
         if (streq_ptr(name, "Busy"))

@@ -8,6 +8,7 @@
 #include "client.h"
 #include "config.h"
 #include "macro.h"
+#include "no-volume.h"
 #include "term.h"
 #include "text.h"
 
@@ -523,13 +524,6 @@ int client_get_state(Client *c, ClientState *ret)
         return explain_absence(client_try_state(c, ret));
 }
 
-void client_say_no_volume(const char *name)
-{
-        term_line(stderr,
-                  "wslbarectl: there is no volume '%s'; /etc/wslbare.d/%s.conf would make one",
-                  name, name);
-}
-
 const ClientVolume *client_try_find(const ClientState *s, const char *name)
 {
         for (size_t i = 0; i < s->n_volumes; i++)
@@ -538,13 +532,10 @@ const ClientVolume *client_try_find(const ClientState *s, const char *name)
         return NULL;
 }
 
-const ClientVolume *client_find(const ClientState *s, const char *name)
+int client_find(const ClientState *s, const char *name, const ClientVolume **ret)
 {
-        const ClientVolume *v = client_try_find(s, name);
-
-        if (!v)
-                client_say_no_volume(name);
-        return v;
+        *ret = client_try_find(s, name);
+        return *ret ? 0 : no_volume_say(name);
 }
 
 int client_select(const ClientState *s, char *const *names, int n, const ClientVolume ***ret,
@@ -556,9 +547,14 @@ int client_select(const ClientState *s, char *const *names, int n, const ClientV
         if (!found)
                 return -ENOMEM;
         for (size_t i = 0; i < count; i++) {
-                found[i] = n > 0 ? client_find(s, names[i]) : &s->volumes[i];
-                if (!found[i])
-                        return -ENOENT;
+                int r = 0;
+
+                if (n > 0)
+                        r = client_find(s, names[i], &found[i]);
+                else
+                        found[i] = &s->volumes[i];
+                if (r < 0)
+                        return r;
         }
         *ret = TAKE_PTR(found);
         *ret_n = count;

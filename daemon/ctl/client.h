@@ -87,12 +87,12 @@ int client_get_state(Client *c, ClientState *ret);
 int client_try_state(Client *c, ClientState *ret);
 void client_state_done(ClientState *s);
 
-void client_say_no_volume(const char *name);
-/* NULL: there is none; client_find() says so. */
+/* NULL: there is none. */
 const ClientVolume *client_try_find(const ClientState *s, const char *name);
-const ClientVolume *client_find(const ClientState *s, const char *name);
-/* Those with the N NAMES in their order, or all where N is 0, in an array to be freed. -ENOENT:
- * there is none of such a name, which was said; -ENOMEM. */
+/* 0; what no_volume_say() returns, and said. */
+int client_find(const ClientState *s, const char *name, const ClientVolume **ret);
+/* Those with the N NAMES in their order, or all where N is 0, in an array to be freed. 0; -ENOMEM;
+ * as client_find(), where there is none of such a name. */
 int client_select(const ClientState *s, char *const *names, int n, const ClientVolume ***ret,
                   size_t *ret_n);
 

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "config.h"
 #include "ctl.h"
 #include "detail.h"
 #include "forecast.h"
 #include "macro.h"
+#include "no-volume.h"
 #include "origins.h"
 #include "parse.h"
 #include "syntax.h"
@@ -102,24 +102,6 @@ static int find_files(const char *name, char ***ret)
         return r;
 }
 
-static int refuse(const Show *s)
-{
-        const ConfigProblem *error = config_find_error(s->installed, s->name);
-        _cleanup_free_ char *text = error ? config_problem_to_string(error) : NULL;
-        struct stat st;
-
-        if (error) {
-                term_line(stderr, "wslbarectl: '%s' has errors and is not in force: %s", s->name,
-                          text ? text : error->text);
-                return CTL_FAILED;
-        }
-        if (s->files && stat(s->files[0], &st) == 0 && st.st_size == 0)
-                term_line(stderr, "wslbarectl: volume '%s' is masked by %s", s->name, s->files[0]);
-        else
-                client_say_no_volume(s->name);
-        return CTL_NO_VOLUME;
-}
-
 static int load(Show *s)
 {
         static const ConfigSource source = { config_default_dirs, 0 };
@@ -133,7 +115,7 @@ static int load(Show *s)
                 return ctl_status_of(r);
         found = config_find(s->installed, s->name);
         if (!found)
-                return refuse(s);
+                return ctl_status_of(no_volume_say(s->name));
         r = origins_load(found->path, &said, &s->config, &s->origins);
         if (r <= 0 && r != -ENOMEM)
                 term_line(stderr, "wslbarectl: %s was changed just now; try again", found->path);

@@ -104,10 +104,10 @@ static int show(Status *s)
 }
 
 /* Whether there is a point in waiting for what comes: wslbared may be back, and a volume configured
- * again. */
+ * again, or its file mended. */
 static bool goes_on(int status, bool is_first)
 {
-        if (status == CTL_NO_SERVICE || status == CTL_NO_VOLUME)
+        if (status == CTL_NO_SERVICE || status == CTL_NO_VOLUME || status == CTL_FAILED)
                 return !is_first;
         return status == CTL_OK || status == CTL_VOLUME;
 }

@@ -58,9 +58,11 @@ static int look(const Wait *w, const ClientState *state, Standing *s)
         int r = 0;
 
         for (int i = 0; r >= 0 && i < w->n_names; i++) {
-                const ClientVolume *v = client_find(state, w->names[i]);
+                const ClientVolume *v;
 
-                r = v ? count(s, v) : -ENOENT;
+                r = client_find(state, w->names[i], &v);
+                if (r >= 0)
+                        r = count(s, v);
         }
         for (size_t i = 0; r >= 0 && w->n_names == 0 && i < state->n_volumes; i++)
                 r = count(s, &state->volumes[i]);

@@ -145,6 +145,18 @@ def test_problems(distro):
     assert re.search(r"^/etc/wslbare.d/wrong.conf:6: error: .*Options", done.stdout, re.M), done.stdout
 
 
+def test_not_in_force(distro):
+    """A volume whose file is there: it has errors, or is masked."""
+    configure(distro, {"wrong": "[Match]\nLabel=x\n[Mount]\nWhere=relative\n", "masked": ""})
+    for arguments in "status wrong", "list wrong", "mount wrong", "wait wrong", "show wrong":
+        done = ctl(distro, arguments)
+        assert done.returncode == 1 and "/etc/wslbare.d/wrong.conf:4: Where=relative" in done.stderr, (arguments, done)
+        assert not done.stdout, (arguments, done)
+    for arguments in "status masked", "list masked", "mount masked", "wait masked", "show masked":
+        done = ctl(distro, arguments)
+        assert done.returncode == 5 and "masked by /etc/wslbare.d/masked.conf" in done.stderr, (arguments, done)
+
+
 def test_hints(distro, tmp):
     """A volume that is absent, and a disk that may be meant by it."""
     uuid = make_image("ext4", tmp / "image", label="stray")

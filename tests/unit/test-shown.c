@@ -8,6 +8,7 @@
 #include "client.h"
 #include "detail.h"
 #include "macro.h"
+#include "no-volume.h"
 #include "problems.h"
 #include "table.h"
 #include "term.h"
@@ -52,7 +53,7 @@ static void test_errors(void)
         const char *text;
         int r = client_explain("mount '" HOSTILE "'", -EIO, &error);
 
-        client_say_no_volume(HOSTILE);
+        (void)no_volume_say(HOSTILE);
         text = capture_end(&c);
         ASSERT_EQ(r, -EIO);
         ASSERT(startswith(text, "wslbarectl: cannot mount '" SHOWN "': " SHOWN "\n"));
