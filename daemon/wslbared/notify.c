@@ -7,9 +7,16 @@
 #include "macro.h"
 #include "notify.h"
 
+void notify_status(const char *status)
+{
+        (void)sd_notifyf(false, "STATUS=%s", status);
+}
+
 void notify_ready(const char *status)
 {
-        (void)sd_notifyf(false, "READY=1\nSTATUS=%s", status);
+        /* In a message of its own: it is not to go under with a status that is too long. */
+        (void)sd_notify(false, "READY=1");
+        notify_status(status);
 }
 
 void notify_reloading(void)
@@ -25,11 +32,6 @@ void notify_reloading(void)
 void notify_stopping(void)
 {
         (void)sd_notify(false, "STOPPING=1\nSTATUS=Stopping; mounts stay");
-}
-
-void notify_status(const char *status)
-{
-        (void)sd_notifyf(false, "STATUS=%s", status);
 }
 
 void notify_error(int error)

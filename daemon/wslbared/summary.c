@@ -4,6 +4,10 @@
 #include "macro.h"
 #include "text.h"
 
+/* Beyond that many bytes volumes are counted only, so that the whole fits into one message to
+ * systemd: that takes 4096, and drops what is longer. */
+#define NAMES_MAX 3000
+
 unsigned summary_count(const Volumes *volumes, VolumeState state)
 {
         unsigned n = 0;
@@ -21,28 +25,32 @@ static char *describe_volume(const Volume *v)
         return strdup(v->config->name);
 }
 
+/* LONGER, which may be NULL, takes the place of SO_FAR. */
+static char *replace(char *so_far, char *longer)
+{
+        free(so_far);
+        return longer;
+}
+
 static char *list_state(const Volumes *volumes, VolumeState state, char *so_far)
 {
-        bool first = true;
+        unsigned n = summary_count(volumes, state), named = 0;
 
-        for (size_t i = 0; so_far && i < volumes_count(volumes); i++) {
+        if (n == 0 || !so_far)
+                return so_far;
+        so_far = replace(so_far, text_format("%s, %s:", so_far, volume_state_to_string(state)));
+        for (size_t i = 0; so_far && named < n && strlen(so_far) < NAMES_MAX; i++) {
                 _cleanup_free_ char *volume = NULL;
-                char *longer;
 
                 if (volumes_get(volumes, i)->state != state)
                         continue;
                 volume = describe_volume(volumes_get(volumes, i));
-                if (!volume)
-                        longer = NULL;
-                else if (first)
-                        longer = text_format("%s, %s: %s", so_far, volume_state_to_string(state),
-                                             volume);
-                else
-                        longer = text_format("%s %s", so_far, volume);
-                first = false;
-                free(so_far);
-                so_far = longer;
+                so_far = replace(so_far, volume ? text_format("%s %s", so_far, volume) : NULL);
+                named++;
         }
+        if (so_far && named < n)
+                so_far = replace(so_far, text_format("%s%s %u%s", so_far, named > 0 ? " and" : "",
+                                                     n - named, named > 0 ? " more" : ""));
         return so_far;
 }
 
@@ -67,13 +75,11 @@ static size_t count_bad_files(const Volumes *volumes)
 static char *list_bad_files(const Volumes *volumes, char *so_far)
 {
         size_t n = count_bad_files(volumes);
-        char *longer;
 
         if (!so_far || n == 0)
                 return so_far;
-        longer = text_format("%s, errors in %zu file%s", so_far, n, n == 1 ? "" : "s");
-        free(so_far);
-        return longer;
+        return replace(so_far,
+                       text_format("%s, errors in %zu file%s", so_far, n, n == 1 ? "" : "s"));
 }
 
 char *summary_describe(const Volumes *volumes)

@@ -8,8 +8,8 @@
 /* The number of volumes in STATE. */
 unsigned summary_count(const Volumes *volumes, VolumeState state);
 
-/* "3 of 5 mounted, absent: backup, checking: data (43 %), errors in 1 file"; NULL when out of
- * memory. */
+/* "3 of 5 mounted, absent: backup, checking: data (43 %), errors in 1 file", however many there are
+ * in less than 4000 bytes; NULL when out of memory. */
 char *summary_describe(const Volumes *volumes);
 
 /* Whether a volume, or a file, is not as it should be. */

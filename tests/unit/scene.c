@@ -23,12 +23,13 @@ static void *must_have(void *p)
 static int on_notified(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         Scene *s = userdata;
-        char message[4096];
-        ssize_t n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT);
+        char message[4096 + 1];
+        ssize_t n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT | MSG_TRUNC);
         char *longer;
 
         if (n < 0)
                 return 0;
+        ASSERT((size_t)n < sizeof(message)); /* systemd drops what is longer */
         message[n] = '\0';
         longer = must_have(text_format("%s%s\n", s->heard, message));
         free(s->heard);

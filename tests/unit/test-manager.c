@@ -371,6 +371,29 @@ static void test_status(void)
         ASSERT_CONTAINS(s->heard, "STATUS=1 of 3 mounted, absent: third, failed: data\n");
 }
 
+/* systemd hears READY=1 however many volumes there are. */
+static void test_status_of_many(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        char name[61];
+
+        for (unsigned i = 0; i < 200; i++) {
+                (void)snprintf(name, sizeof(name), "%060u", i);
+                scene_configure(s, name, UUID_A, "");
+        }
+        scene_start(s);
+        ASSERT(manager_await_rest(s->manager) >= 0);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "READY=1\n");
+        ASSERT_CONTAINS(s->heard, "STATUS=0 of 200 mounted, absent: 0");
+        ASSERT_CONTAINS(s->heard, "48 and 151 more\n");
+        scene_configure(s, "other", UUID_B, "Auto=no\n");
+        scene_reload(s);
+        scene_plug(s, 1, 7, UUID_B);
+        scene_settle(s);
+        ASSERT_CONTAINS(s->heard, "48 and 151 more, unmounted: 1\n");
+}
+
 static unsigned count_heard(const Scene *s, const char *what)
 {
         unsigned n = 0;
@@ -462,5 +485,5 @@ TEST_MAIN(TEST(copies_of_an_event), TEST(copies_while_at_work), TEST(late_events
           TEST(nothing_without_a_mountd), TEST(connection_lost_while_mounting),
           TEST(connection_lost_after_mounting), TEST(connection_lost_while_idle),
           TEST(mounts_change_while_disconnected), TEST(end_while_at_work), TEST(status),
-          TEST(reload_is_announced), TEST(reload_before_ready),
+          TEST(status_of_many), TEST(reload_is_announced), TEST(reload_before_ready),
           TEST(ready_does_not_wait_for_targets), TEST(not_ready_without_a_start))
