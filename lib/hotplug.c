@@ -148,13 +148,15 @@ static int set_udev_record(Device *d, struct udev_device *u)
 
 /* The event is of an earlier disk under this number. What it says of content is of no use any more;
  * that the disk is gone may be said by nothing else (the kernel takes the next sequence number
- * right after it has announced that a loop device is empty). A successor's own event is on the way.
- */
+ * right after it has announced that a loop device is empty). A successor's own event is on the way;
+ * but not that of an array, which is counted anew after its only event: there udev says (from 252
+ * on) that the number means nothing. */
 static bool is_event_stale(const Device *d, struct udev_device *u)
 {
         const char *s = udev_device_get_property_value(u, "DISKSEQ");
 
-        return s && d->diskseq && strtoull(s, NULL, 10) != d->diskseq;
+        return s && !property_is(u, "ID_IGNORE_DISKSEQ", "1") && d->diskseq &&
+               strtoull(s, NULL, 10) != d->diskseq;
 }
 
 /* The same of udev's record: the disk came when no udevd ran, or when it was about to die. Among

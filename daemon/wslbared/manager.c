@@ -351,11 +351,21 @@ static void note_loss(Manager *m, const Device *old)
                 volume_notices_loss(volumes_get(m->volumes, i), old);
 }
 
+/* What udev does not get to, or told of another disk, is to be probed in the end. */
+static void await_udev(Manager *m)
+{
+        int r = monitor_watch_udev(m->monitor);
+
+        if (r < 0)
+                (void)log_error(r, "Cannot wait for udevd: %s", strerror(-r));
+}
+
 void manager_device_event(Manager *m, HotplugEvent *e)
 {
         _cleanup_(device_freep) Device *old = NULL;
         SeenKnowledge unsettled = SEEN_UNKNOWN;
         const Device *now;
+        const Seen *s;
         int r;
 
         if (is_about_a_mount(m, e)) {
@@ -370,7 +380,10 @@ void manager_device_event(Manager *m, HotplugEvent *e)
         if (r <= DEVICES_NOTHING)
                 return;
         m->is_hint_due = true;
-        now = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum)->device : NULL;
+        s = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum) : NULL;
+        if (s && s->knowledge == SEEN_UNSETTLED)
+                await_udev(m);
+        now = s ? s->device : NULL;
         if (old && !(now && now->size > 0 && device_same(old, now)))
                 note_loss(m, old);
         manager_mark_for(m, old);
@@ -394,14 +407,6 @@ static void on_udev_is_idle(void *userdata)
                 s->knowledge = SEEN_UNKNOWN;
                 manager_mark_for(m, s->device);
         }
-}
-
-static bool has_unsettled(const Manager *m)
-{
-        for (size_t i = 0; i < devices_count(m->devices); i++)
-                if (devices_get(m->devices, i)->knowledge == SEEN_UNSETTLED)
-                        return true;
-        return false;
 }
 
 void manager_begin_scan(Manager *m)
@@ -431,7 +436,7 @@ static int scan_devices(Manager *m)
         if (r < 0)
                 return r; /* then it is not known what is missing */
         manager_end_scan(m);
-        return has_unsettled(m) ? monitor_watch_udev(m->monitor) : 0;
+        return 0;
 }
 
 static void on_missed(void *userdata)

@@ -72,8 +72,11 @@ static int on_idle_check(sd_event_source *s, uint64_t usec, void *userdata)
         Monitor *m = userdata;
 
         m->n_idle = hotplug_udev_is_idle() ? m->n_idle + 1 : 0;
-        if (m->n_idle < IDLE_CHECKS)
-                return monitor_watch_udev(m);
+        if (m->n_idle < IDLE_CHECKS) {
+                int r = sd_event_source_set_time_relative(s, IDLE_CHECK_USEC);
+
+                return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        }
         m->idle_check = sd_event_source_disable_unref(m->idle_check);
         m->n_idle = 0;
         m->handler.udev_is_idle(m->handler.userdata);
@@ -82,12 +85,9 @@ static int on_idle_check(sd_event_source *s, uint64_t usec, void *userdata)
 
 int monitor_watch_udev(Monitor *m)
 {
-        int r;
-
-        if (m->idle_check) {
-                r = sd_event_source_set_time_relative(m->idle_check, IDLE_CHECK_USEC);
-                return r < 0 ? r : sd_event_source_set_enabled(m->idle_check, SD_EVENT_ONESHOT);
-        }
+        m->n_idle = 0;
+        if (m->idle_check)
+                return 0;
         return sd_event_add_time_relative(m->event, &m->idle_check, CLOCK_MONOTONIC, 0,
                                           USEC_PER_MSEC, on_idle_check, m);
 }

@@ -30,5 +30,5 @@ HotplugSource monitor_source(const Monitor *m);
 /* Calls the handler for each device that is there. */
 int monitor_enumerate(Monitor *m);
 
-/* Asks to be told once udevd is idle: its queue was empty twice, 100 ms apart. */
+/* Asks to be told once udevd is idle: from now on its queue was empty twice, 100 ms apart. */
 int monitor_watch_udev(Monitor *m);

@@ -150,6 +150,17 @@ def test_records_older_than_the_disk(tmp):
         assert states(distro) == {"old": "absent"}
 
 
+def test_events_of_another_disk(tmp):
+    """The kernel may count a disk anew after its event: what udev told is not believed, and then nobody says more."""
+    uuid = make_image("ext4", tmp / "image")
+    rule = 'SUBSYSTEM=="block", KERNEL=="loop*", ENV{DISKSEQ}="1"\n'
+    files = {conf_path("data"): conf(uuid, "/mnt/data"), "/etc/udev/rules.d/99-count.rules": rule}
+    with Distro(files=files, enable=["wslbared.service"]) as distro:
+        wait_state(distro, "data", "absent")
+        disk = LoopDisk(tmp / "image")
+        assert wait_mounted(distro, "/mnt/data")["source"] == disk.node
+
+
 def test_without_bus(tmp):
     uuid = make_image("ext4", tmp / "image")
     with volumes({"data": conf(uuid, "/mnt/data")}, mask=DBUS) as distro:
