@@ -77,7 +77,8 @@ static int check_mount(const Volume *v, VolumeRefusal *why)
         if (!v->config->where)
                 return refuse(why, "NotSupported",
                               text_format("%s says Where=none", v->config->path));
-        if (v->state == VOLUME_ABSENT || v->state == VOLUME_LOST)
+        /* Whether that is still so the next look tells, once mountd is back. */
+        if ((v->state == VOLUME_ABSENT || v->state == VOLUME_LOST) && !v->dirty)
                 return refuse(why, "DeviceAbsent",
                               text_format("The device of %s is not there", name));
         if (v->state == VOLUME_AMBIGUOUS)
@@ -219,10 +220,13 @@ static void want(Volume *v, const VolumeRequest *q)
 
 int volume_request(Volume *v, const VolumeRequest *q, VolumeRefusal *why)
 {
-        int r = check(v, q->verb, why);
+        int r;
 
-        if (r >= 0 && mountd_client_is_away(manager_mountd(v->manager)))
+        /* Without it nothing is known of what there is. */
+        if (mountd_client_is_away(manager_mountd(v->manager)))
                 r = refuse(why, "TimedOut", strdup(MOUNTD_AWAY_MESSAGE));
+        else
+                r = check(v, q->verb, why);
         if (r >= 0)
                 r = enqueue(v, q);
         if (r < 0)

@@ -911,6 +911,49 @@ static void test_asked_without_a_mountd(void)
         ASSERT_CALLS(s, 0, 1, 0, 0);
 }
 
+/* What comes meanwhile is not known to be there. */
+static void test_plugged_without_a_mountd(void)
+{
+        for (unsigned plugged = 0; plugged < 2; plugged++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                scene_configure(s, "data", UUID_A, "Auto=no\n");
+                ASSERT_OK(manager_load(s->manager));
+                if (plugged)
+                        scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                ASSERT(scene_request(s, "data", VERB_MOUNT, &answer));
+                scene_settle(s);
+                ASSERT_STR(answer, NULL);
+                scene_connect(s);
+                scene_settle(s);
+                ASSERT_STR(answer, plugged ? "" : "DeviceAbsent");
+                ASSERT_CALLS(s, 0, plugged, 0, 0);
+        }
+}
+
+static void test_plugged_while_mountd_is_away(void)
+{
+        for (VolumeVerb verb = VERB_UNMOUNT; verb <= VERB_EJECT; verb++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                scene_settle(s);
+                mountd_client_set_patience(manager_mountd(s->manager), 1);
+                fake_mountd_disconnect(s->mountd);
+                for (unsigned tries = SCENE_TRIES;
+                     !mountd_client_is_away(manager_mountd(s->manager)) && scene_wait(s, &tries);)
+                        ;
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                ASSERT(!scene_request(s, "data", verb, &answer));
+                ASSERT_STR(answer, "TimedOut");
+        }
+}
+
 /* The order of what is said. */
 
 typedef struct Told {
@@ -1001,5 +1044,6 @@ TEST_MAIN(TEST(answers), TEST(auto_no), TEST(asked_while_tidying_up),
           TEST(eject_fails), TEST(eject_refuses_and_is_refused),
           TEST(replugged_while_asked_to_eject), TEST(unmount_of_what_cannot_be_adopted),
           TEST(volume_goes_while_asked), TEST(file_turns_bad_while_asked),
-          TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd), TEST(mountd_stays_away),
-          TEST(published_before_the_answer))
+          TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd),
+          TEST(plugged_without_a_mountd), TEST(plugged_while_mountd_is_away),
+          TEST(mountd_stays_away), TEST(published_before_the_answer))
