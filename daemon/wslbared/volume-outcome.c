@@ -11,10 +11,8 @@
 #include "volume-past.h"
 #include "volume-state.h"
 
-/* Of what is put off: after 3 s it is said, and after 11 s who asked is told to try later. See
- * volume-past.c for the pauses. */
+/* Of what is put off: after 3 s it is said. See volume-past.c for the pauses. */
 #define DEFERRALS_SHOWN 5U
-#define DEFERRALS_MAX 7U
 
 /* For an answer that says less than it must. */
 static const MountdResult lost_track = {
@@ -346,16 +344,15 @@ static void take_deferral(Volume *v, PlanAction action, MountdResult *r)
 {
         bool is_mount = action == PLAN_MOUNT || action == PLAN_ADOPT;
 
-        if (v->eject_devnum != 0 && v->past.deferrals >= DEFERRALS_MAX) {
-                r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;
-                fail_unmount(v, r);
-                volume_start_afresh(v);
-                return;
-        }
         if (is_mount && v->past.deferrals >= DEFERRALS_SHOWN)
                 volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT,
                                     r->errnum != 0 ? r->errnum : EBUSY, "InProgress", r->message);
         put_off(v, r);
+        if ((v->unmount_wanted || v->eject_devnum != 0) && volume_is_put_off_for_long(v)) {
+                r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;
+                fail_unmount(v, r);
+                volume_start_afresh(v);
+        }
 }
 
 void volume_take_outcome(Volume *v, PlanAction action, MountdResult *r)

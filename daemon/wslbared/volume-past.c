@@ -10,6 +10,7 @@
 /* What is held up by another request or a partitioner is usually free in a moment. */
 #define DEFER_MIN_USEC (100 * USEC_PER_MSEC)
 #define DEFER_MAX_USEC (5 * USEC_PER_SEC)
+#define DEFERRALS_MAX 7U /* these take 11 s */
 
 void volume_start_afresh(Volume *v)
 {
@@ -19,15 +20,18 @@ void volume_start_afresh(Volume *v)
         v->retry = sd_event_source_disable_unref(v->retry);
 }
 
-static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
+static void try_now(Volume *v)
 {
-        Volume *v = userdata;
-
         v->retry = sd_event_source_disable_unref(v->retry);
         v->past.retry_usec = 0;
         v->past.put_off = false;
         v->dirty = true;
         manager_wake(v->manager);
+}
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        try_now(userdata);
         return 0;
 }
 
@@ -59,6 +63,17 @@ void volume_put_off(Volume *v)
 
         v->past.put_off = true;
         retry_in(v, pause);
+}
+
+bool volume_is_put_off_for_long(const Volume *v)
+{
+        return v->past.deferrals > DEFERRALS_MAX;
+}
+
+void volume_hasten(Volume *v)
+{
+        if (v->past.put_off && volume_is_put_off_for_long(v))
+                try_now(v);
 }
 
 bool volume_try_again(Volume *v)

@@ -11,6 +11,10 @@ void volume_start_afresh(Volume *v);
 /* The device is busy with something that ends by itself: that is no failure, and no attempt.
  * Nothing is asked of mountd for a moment, each time twice as long, up to 5 s. */
 void volume_put_off(Volume *v);
+/* Whether that goes on for so long, 11 s, that who asked is told to try later. */
+bool volume_is_put_off_for_long(const Volume *v);
+/* Then the next attempt is not waited for any longer. */
+void volume_hasten(Volume *v);
 
 /* An attempt failed. Has it made again after a pause, as RetrySec= and RetryLimit= say, unless
  * there is a verdict on it by now. Whether it is. */

@@ -46,9 +46,13 @@ static const char *error_of_state(const Volume *v)
                 /* Another step: the plan decided, and not the attempt. */
                 return v->attempt.error && v->attempt.step == v->failure_step ? v->attempt.error
                                                                               : "MountFailed";
+        case VOLUME_MOUNTING:
+                /* A check of ours has its deadline, and is waited for. */
+                return volume_is_put_off_for_long(v) && v->attempt.step != STEP_CHECK
+                               ? v->attempt.error
+                               : NULL;
         case VOLUME_PROBING:
         case VOLUME_CHECKING:
-        case VOLUME_MOUNTING:
         case VOLUME_UNMOUNTING:
         case VOLUME_MOUNTED:
                 return NULL;
@@ -169,8 +173,10 @@ static void want_mount(Volume *v)
 {
         const Device *d = volume_current_device(v);
 
-        if (is_being_mounted(v))
+        if (is_being_mounted(v)) {
+                volume_hasten(v);
                 return; /* it is at work: joined */
+        }
         volume_forget_release(v);
         v->cause_usec = manager_now(v->manager);
         v->held_devnum = 0;

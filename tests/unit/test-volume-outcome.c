@@ -303,6 +303,68 @@ static void test_eject_put_off_for_long(void)
         }
 }
 
+/* So is who wants it mounted, and it is mounted all the same once that is possible; but a check has
+ * its deadline. */
+static void test_mount_put_off_for_long(void)
+{
+        static const FakeAnswer rows[] = {
+                { FAKE_FAILURE, "InProgress", "probe", EAGAIN, "It is locked", NULL },
+                { FAKE_FAILURE, "InProgress", "check", EAGAIN, "It is checked", NULL },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(rows); k++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *first, *second;
+
+                test_row(rows[k].message);
+                scene_configure(s, "data", UUID_A, "Auto=no\n");
+                for (unsigned i = 0; i < 9; i++)
+                        fake_mountd_answer(s->mountd, FAKE_MOUNT, rows[k]);
+                scene_start_with_device(s);
+                ASSERT(scene_request(s, "data", VERB_MOUNT, &first));
+                scene_settle(s);
+                for (unsigned i = 0; i < 7; i++) {
+                        ASSERT_STR(first, NULL);
+                        scene_hasten(s, "data");
+                }
+                ASSERT_CALLS(s, 0, 8, 0, 0);
+                ASSERT_STR(first, k == 0 ? "InProgress" : NULL);
+                ASSERT_STATE(s, "data", "mounting");
+                /* It is tried at once, for whoever asks. */
+                ASSERT(scene_request(s, "data", VERB_MOUNT, &second));
+                scene_settle(s);
+                ASSERT_CALLS(s, 0, 9, 0, 0);
+                ASSERT_STR(second, k == 0 ? "InProgress" : NULL);
+                scene_hasten(s, "data");
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_STR(second, k == 0 ? "InProgress" : "");
+        }
+}
+
+static void test_unmount_put_off_for_long(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        for (unsigned i = 0; i < 8; i++)
+                fake_mountd_answer(s->mountd, FAKE_UNMOUNT, in_use);
+        scene_start_with_device(s);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
+        scene_settle(s);
+        for (unsigned i = 0; i < 7; i++) {
+                ASSERT_STR(answer, NULL);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STR(answer, "InProgress");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_FAILURE(s, "data", "unmount");
+        ASSERT_TARGET(s, 2, 1);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
+        scene_settle(s);
+        ASSERT_STR(answer, "");
+}
+
 /* Whoever asks is not put off by what was put off before. */
 static void test_asked_while_put_off(void)
 {
@@ -346,5 +408,5 @@ TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
           TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
-          TEST(put_off_for_long), TEST(eject_put_off_for_long), TEST(asked_while_put_off),
-          TEST(lost_while_it_hangs))
+          TEST(put_off_for_long), TEST(eject_put_off_for_long), TEST(mount_put_off_for_long),
+          TEST(unmount_put_off_for_long), TEST(asked_while_put_off), TEST(lost_while_it_hangs))
