@@ -146,10 +146,12 @@ void volume_forget_call(Volume *v)
         v->action = PLAN_NOTHING;
 }
 
-/* Whether what is at work for a mount is worth nothing once its device is gone. */
+/* Whether what is at work for a mount is worth nothing once its device is gone, or is done again
+ * after the unmounting: what needs it is stopped then, too. */
 static bool is_about_the_device(PlanAction action)
 {
-        return action == PLAN_ADOPT || action == PLAN_VERIFY || action == PLAN_START_TARGET;
+        return action == PLAN_ADOPT || action == PLAN_VERIFY || action == PLAN_START_TARGET ||
+               action == PLAN_STOP_TARGET;
 }
 
 void volume_notices_loss(Volume *v, const Device *old)

@@ -620,13 +620,18 @@ static void test_unplugged_while_asked_to_unmount(void)
 
         start_with_device(s, "");
         fake_mountd_answer(s->mountd, FAKE_TARGET, held);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
         scene_settle(s);
         scene_unplug(s, 1);
         scene_settle(s);
+        ASSERT_STATE(s, "data", "lost"); /* although what needs it does not stop */
+        ASSERT_CALLS(s, 0, 1, 1, 0);
         fake_mountd_release(s->mountd);
         scene_settle(s);
         ASSERT_STR(answer, ""); /* it is not mounted any more */
+        ASSERT_TARGET(s, 1, 2); /* the answer to the first was not waited for */
+        ASSERT_CALLS(s, 0, 1, 1, 0);
         ASSERT_STATE(s, "data", "absent");
         ASSERT(fake_mountd_last(s->mountd)->lazy);
         scene_plug(s, 1, 8, UUID_A);
