@@ -13,6 +13,8 @@
 
 /* Of what is put off: after 3 s it is said. See volume-past.c for the pauses. */
 #define DEFERRALS_SHOWN 5U
+/* PID 1 is back by then, or has worse to do. */
+#define DEFERRALS_OF_TARGET 5U
 
 /* For an answer that says less than it must. */
 static const MountdResult lost_track = {
@@ -286,11 +288,22 @@ static void give_up_unmount(Volume *v, const MountdResult *r)
         take_unmount(v);
 }
 
+/* PID 1 executes itself anew, as whenever systemd is upgraded: that says nothing of the job. */
+static bool is_pid1_away(const MountdResult *r)
+{
+        return r->error && (r->errnum == ECONNREFUSED || r->errnum == ECONNRESET ||
+                            r->errnum == ENOTCONN || r->errnum == EPIPE);
+}
+
 /* A target that cannot be started or stopped is said and left: what is mounted counts. */
 static void take_target(Volume *v, const MountdResult *r, bool active)
 {
         const LogContext about = { v->config->name, v->device };
 
+        if (is_pid1_away(r) && v->past.deferrals < DEFERRALS_OF_TARGET) {
+                put_off(v, r);
+                return;
+        }
         if (r->error)
                 log_full(LOG_WARNING, r->errnum, &about, "%s: %s", v->config->name,
                          r->message ? r->message : r->error);

@@ -251,6 +251,40 @@ static void test_hanging_target(void)
         }
 }
 
+/* PID 1 cannot be reached for a moment: nothing is known of the target, and it is asked again; but
+ * not for ever. */
+static void test_target_is_tried_again(void)
+{
+        static const FakeAnswer away = { FAKE_FAILURE, "MountFailed", "run",
+                                         ECONNREFUSED, "So",          NULL };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *answer;
+
+        scene_configure(s, "data", UUID_A, "");
+        for (unsigned i = 0; i < 2; i++)
+                fake_mountd_answer(s->mountd, FAKE_TARGET, away);
+        scene_start_with_device(s);
+        for (unsigned i = 1; i <= 3; i++) {
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_TARGET(s, i, 0);
+                ASSERT_EQ(scene_volume(s, "data")->target_active, i == 3);
+                if (i < 3)
+                        scene_hasten(s, "data");
+        }
+        for (unsigned i = 0; i < 6; i++)
+                fake_mountd_answer(s->mountd, FAKE_TARGET, away);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
+        scene_settle(s);
+        for (unsigned i = 1; i <= 5; i++) {
+                ASSERT_STATE(s, "data", "unmounting");
+                ASSERT_TARGET(s, 3, i);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STR(answer, "");
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_TARGET(s, 3, 6);
+}
+
 static const FakeAnswer in_use = { FAKE_FAILURE, "InProgress",     "probe",
                                    EAGAIN,       "Another has it", NULL };
 
@@ -408,5 +442,6 @@ TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
           TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
-          TEST(put_off_for_long), TEST(eject_put_off_for_long), TEST(mount_put_off_for_long),
-          TEST(unmount_put_off_for_long), TEST(asked_while_put_off), TEST(lost_while_it_hangs))
+          TEST(target_is_tried_again), TEST(put_off_for_long), TEST(eject_put_off_for_long),
+          TEST(mount_put_off_for_long), TEST(unmount_put_off_for_long), TEST(asked_while_put_off),
+          TEST(lost_while_it_hangs))
