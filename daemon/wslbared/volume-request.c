@@ -283,6 +283,9 @@ void volume_answer_all(Volume *v, const char *error, const char *message)
 
 void volume_give_up(Volume *v, const char *error, const char *message)
 {
+        /* It may be at work all the same, and come to its end. */
+        if (v->mount && (v->unmount_wanted || v->eject_devnum != 0))
+                v->mount->unmounting = true;
         v->unmount_wanted = v->is_next_wanted = false;
         v->eject_devnum = v->wanted_devnum = 0;
         volume_answer_all(v, error, message);

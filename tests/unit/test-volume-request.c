@@ -1002,6 +1002,46 @@ static void test_mountd_stays_away(void)
         }
 }
 
+/* What was asked for may have been done, and is not undone then; else all is as before. */
+static void test_unmounted_while_mountd_was_away(void)
+{
+        static const struct {
+                VolumeVerb verb;
+                FakeMethod method;
+                bool ended;
+        } rows[] = {
+                { VERB_UNMOUNT, FAKE_UNMOUNT, true },
+                { VERB_EJECT, FAKE_EJECT, true },
+                { VERB_UNMOUNT, FAKE_UNMOUNT, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                start_with_device(s, "KeepMounted=yes\n");
+                mountd_client_set_patience(manager_mountd(s->manager), 1);
+                fake_mountd_answer(s->mountd, rows[i].method, held);
+                ASSERT(scene_request(s, "data", rows[i].verb, &answer));
+                scene_settle(s);
+                fake_mountd_disconnect(s->mountd);
+                for (unsigned tries = SCENE_TRIES; !answer && scene_wait(s, &tries);)
+                        ;
+                ASSERT_STR(answer, "TimedOut");
+                if (rows[i].ended)
+                        fake_mountd_unmount(s->mountd, "/mnt/data");
+                scene_connect(s);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", rows[i].ended ? "unmounted" : "mounted");
+                if (rows[i].ended)
+                        continue;
+                fake_mountd_unmount(s->mountd, "/mnt/data"); /* by somebody else, later */
+                scene_look_again(s);
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_CALLS(s, 0, 2, 1, 1);
+        }
+}
+
 static void test_published_before_the_answer(void)
 {
         static const FakeAnswer failed = { FAKE_FAILURE, "TimedOut", "mount", ETIMEDOUT, "So" };
@@ -1051,4 +1091,5 @@ TEST_MAIN(TEST(answers), TEST(auto_no), TEST(asked_while_tidying_up),
           TEST(volume_goes_while_asked), TEST(file_turns_bad_while_asked),
           TEST(mountd_goes_while_asked), TEST(asked_without_a_mountd),
           TEST(plugged_without_a_mountd), TEST(plugged_while_mountd_is_away),
-          TEST(mountd_stays_away), TEST(published_before_the_answer))
+          TEST(mountd_stays_away), TEST(unmounted_while_mountd_was_away),
+          TEST(published_before_the_answer))
