@@ -159,21 +159,34 @@ static bool is_event_stale(const Device *d, struct udev_device *u)
                strtoull(s, NULL, 10) != d->diskseq;
 }
 
-/* The same of udev's record: the disk came when no udevd ran, or when it was about to die. Among
- * the names that udevd gave (from 250 on) is one made of the sequence number. */
-static bool is_record_stale(const Device *d, struct udev_device *u)
+/* Among the names that udevd gave to a disk (from 250 on) is one made of the sequence number. */
+static bool has_other_diskseq(struct udev_device *disk, uint64_t diskseq)
 {
         static const char prefix[] = "/dev/disk/by-diskseq/";
         struct udev_list_entry *e;
 
-        udev_list_entry_foreach(e, udev_device_get_devlinks_list_entry(u))
+        udev_list_entry_foreach(e, udev_device_get_devlinks_list_entry(disk))
         {
                 const char *link = udev_list_entry_get_name(e);
 
-                if (startswith(link, prefix) && d->diskseq && !d->is_partition)
-                        return strtoull(link + sizeof(prefix) - 1, NULL, 10) != d->diskseq;
+                if (startswith(link, prefix))
+                        return strtoull(link + sizeof(prefix) - 1, NULL, 10) != diskseq;
         }
         return false;
+}
+
+/* The same of udev's record: the disk came when no udevd ran, or when it was about to die. Of a
+ * partition that of its disk tells; but an event of it may come before the disk's record, from
+ * another distribution's udevd. */
+static bool is_record_stale(const Device *d, struct udev_device *u)
+{
+        struct udev_device *disk = u;
+
+        if (d->is_partition)
+                disk = udev_device_get_seqnum(u) == 0
+                               ? udev_device_get_parent_with_subsystem_devtype(u, "block", "disk")
+                               : NULL;
+        return disk && d->diskseq && has_other_diskseq(disk, d->diskseq);
 }
 
 static bool is_stale(const Device *d, struct udev_device *u)
@@ -196,7 +209,7 @@ static int inherit(Device *d, struct udev *udev)
         if (device_read_sysfs(outer) < 0)
                 return 0; /* it is gone, or about to */
         u = udev_device_new_from_devnum(udev, 'b', d->outer);
-        if (u && udev_device_get_is_initialized(u) > 0)
+        if (u && udev_device_get_is_initialized(u) > 0 && !is_stale(outer, u))
                 r = set_udev_record(outer, u);
         if (r >= 0)
                 r = device_read_names(outer);

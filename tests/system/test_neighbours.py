@@ -150,6 +150,28 @@ def test_records_older_than_the_disk(tmp):
         assert states(distro) == {"old": "absent"}
 
 
+def test_records_older_than_the_partition(tmp):
+    """Of a partition the record of its disk tells."""
+    uuids = {name: make_image("ext4", tmp / f"{name}.part") for name in ("old", "new")}
+    for name in uuids:
+        make_disk(tmp / name, [{"image": tmp / f"{name}.part"}])
+    with volumes({name: conf(uuid, f"/mnt/{name}") for name, uuid in uuids.items()}) as distro:
+        with LoopDisk(tmp / "old", partscan=True) as old:
+            wait_mounted(distro, "/mnt/old")
+            distro.systemctl("stop", "wslbared")
+            unmount(distro, ["/mnt/old"])
+            distro.run("udevadm settle")
+            distro.systemctl("stop", *UDEVD)
+            old.detach(timeout=5)
+        new = LoopDisk(tmp / "new", partscan=True)
+        assert new.node == old.node
+        distro.systemctl("start", *UDEVD)
+        assert uuids["new"] not in distro.run(f"udevadm info {new.partitions()[0]}").stdout, "it has looked after all"
+        distro.systemctl("start", "wslbared")
+        assert wait_mounted(distro, "/mnt/new")["source"] == new.partitions()[0]
+        assert states(distro) == {"old": "absent"}
+
+
 def test_events_of_another_disk(tmp):
     """The kernel may count a disk anew after its event: what udev told is not believed, and then nobody says more."""
     uuid = make_image("ext4", tmp / "image")

@@ -54,4 +54,28 @@ static void test_stale_event(void)
         }
 }
 
-TEST_MAIN(TEST(stale_event))
+static void test_stale_record(void)
+{
+        static const struct {
+                const char *row;
+                const char *more[1];
+                bool stale;
+        } rows[] = {
+                { "without names", { NULL }, false },
+                { "no such name", { "DEVLINKS=/dev/disk/by-id/6" }, false },
+                { "of this disk", { "DEVLINKS=/dev/disk/by-id/6 /dev/disk/by-diskseq/7" }, false },
+                { "of an earlier one", { "DEVLINKS=/dev/disk/by-diskseq/6" }, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(udev_device_unrefp) struct udev_device *u =
+                        make_device(rows[i].more, ELEMENTSOF(rows[i].more));
+                const Device disk = { .diskseq = 7 }, part = { .diskseq = 7, .is_partition = true };
+
+                test_row(rows[i].row);
+                ASSERT_EQ(is_record_stale(&disk, u), rows[i].stale);
+                ASSERT(!is_record_stale(&part, u)); /* an event is not told by its disk's record */
+        }
+}
+
+TEST_MAIN(TEST(stale_event), TEST(stale_record))
