@@ -73,7 +73,7 @@ void hint_about_absent(Manager *m)
                 Volume *v = volumes_get(volumes, i);
                 const Device *d;
 
-                if (v->state != VOLUME_ABSENT)
+                if (v->state != VOLUME_ABSENT && v->state != VOLUME_PROBING)
                         v->is_hinted = false;
                 if (v->state != VOLUME_ABSENT || v->is_hinted)
                         continue;

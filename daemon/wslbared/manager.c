@@ -56,7 +56,7 @@ struct Manager {
         sd_event_source *ready_timer;
         sd_event_source *later;
         bool is_config_changed; /* since it was published */
-        bool is_hint_due;       /* devices or volumes changed */
+        bool is_hint_due;       /* other devices are there, or volumes absent */
         bool is_ready;
         bool is_reloading;
         bool is_stopping;
@@ -147,12 +147,18 @@ static void mark_all(Manager *m)
         manager_wake(m);
 }
 
+void manager_hint_soon(Manager *m)
+{
+        m->is_hint_due = true;
+        manager_wake(m);
+}
+
 void manager_mark_for(Manager *m, const Device *d)
 {
         for (size_t i = 0; d && i < volumes_count(m->volumes); i++)
                 if (volume_cares_for(volumes_get(m->volumes, i), d))
                         volumes_get(m->volumes, i)->dirty = true;
-        manager_wake(m);
+        manager_hint_soon(m);
 }
 
 static int on_later(sd_event_source *s, uint64_t usec, void *userdata)
@@ -379,7 +385,6 @@ void manager_device_event(Manager *m, HotplugEvent *e)
                 (void)log_error(r, "Cannot take note of a device: %s", strerror(-r));
         if (r <= DEVICES_NOTHING)
                 return;
-        m->is_hint_due = true;
         s = r == DEVICES_CHANGED ? devices_find(m->devices, e->devnum) : NULL;
         if (s && s->knowledge == SEEN_UNSETTLED)
                 await_udev(m);
@@ -421,7 +426,6 @@ void manager_end_scan(Manager *m)
 
                 if (!gone)
                         return;
-                m->is_hint_due = true;
                 note_loss(m, gone);
                 manager_mark_for(m, gone);
         }

@@ -86,6 +86,8 @@ const Mountinfo *manager_mounts(const Manager *m); /* as of this round */
 uint64_t manager_now(const Manager *m); /* CLOCK_MONOTONIC, of this iteration of the loop */
 /* Has a round done soon. */
 void manager_wake(Manager *m);
+/* And what there is to say of absent volumes said, see hint.h. */
+void manager_hint_soon(Manager *m);
 /* Has those volumes looked at again that care for D, which may be NULL. */
 void manager_mark_for(Manager *m, const Device *d);
 /* Has all looked at again when PAUSE_USEC have passed, at the latest. */

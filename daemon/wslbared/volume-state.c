@@ -75,6 +75,8 @@ void volume_set_state(Volume *v, VolumeState state, const Device *d)
                 v->state_change_usec = manager_realtime(v->manager);
                 v->state_change_monotonic_usec = manager_now(v->manager);
                 log_state(v, before);
+                if (state == VOLUME_ABSENT)
+                        manager_hint_soon(v->manager);
         }
         v->is_changed = true;
         manager_wake(v->manager);
