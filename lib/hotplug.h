@@ -48,7 +48,8 @@ static inline void hotplug_freep(Hotplug **h)
 int hotplug_fd(Hotplug *h);
 
 /* The next event that is about a block device, *ret being the caller's to hotplug_event_done(). 1,
- * 0 none left, -errno (-ENOBUFS: events were lost, enumerate again). */
+ * 0 none left, -errno: this one, or with -ENOBUFS who knows how many, is lost, so enumerate again.
+ */
 int hotplug_next(Hotplug *h, HotplugEvent *ret);
 
 /* Calls FOUND, which may take e->device, for each block device there is, from sysfs and, where

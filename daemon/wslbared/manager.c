@@ -443,12 +443,9 @@ static int scan_devices(Manager *m)
         return 0;
 }
 
-static void on_missed(void *userdata)
+static int on_missed(void *userdata)
 {
-        int r = scan_devices(userdata);
-
-        if (r < 0)
-                (void)log_error(r, "Cannot enumerate devices: %s", strerror(-r));
+        return scan_devices(userdata);
 }
 
 void manager_doubt(Manager *m)

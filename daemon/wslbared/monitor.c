@@ -13,6 +13,9 @@
 #define IDLE_CHECK_USEC (100 * USEC_PER_MSEC)
 #define IDLE_CHECKS 2
 
+/* Until a look at all devices that failed, for want of memory or descriptors, is taken again. */
+#define SCAN_AGAIN_USEC (5 * USEC_PER_SEC)
+
 struct Monitor {
         sd_event *event;
         MonitorHandler handler;
@@ -22,6 +25,7 @@ struct Monitor {
         bool records_are_current;
         sd_event_source *io;
         sd_event_source *idle_check;
+        sd_event_source *scan_again;
         unsigned n_idle;
 };
 
@@ -43,11 +47,38 @@ int monitor_enumerate(Monitor *m)
         return hotplug_enumerate(m->records_are_current, on_found, m);
 }
 
+static void look_at_all(Monitor *m);
+
+static int on_scan_again(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Monitor *m = userdata;
+
+        m->scan_again = sd_event_source_disable_unref(m->scan_again);
+        look_at_all(m);
+        return 0;
+}
+
+static void look_at_all(Monitor *m)
+{
+        int r = m->handler.missed(m->handler.userdata);
+
+        if (r >= 0) {
+                m->records_are_current = m->source == HOTPLUG_UDEV;
+                return;
+        }
+        (void)log_error(r, "Cannot enumerate devices: %s; trying again later", strerror(-r));
+        if (m->scan_again)
+                return;
+        r = sd_event_add_time_relative(m->event, &m->scan_again, CLOCK_MONOTONIC, SCAN_AGAIN_USEC,
+                                       0, on_scan_again, m);
+        if (r < 0)
+                (void)log_error(r, "Cannot set a timer: %s", strerror(-r));
+}
+
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
         Monitor *m = userdata;
-        bool lost = false;
-        int r;
+        int r, error = 0;
 
         /* The kernel tells of a loss first, and then hands out what came before it. */
         do {
@@ -56,14 +87,13 @@ static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata
                 r = hotplug_next(m->hotplug, &e);
                 if (r > 0)
                         m->handler.event(&e, m->handler.userdata);
-                lost |= r == -ENOBUFS;
-        } while (r > 0 || r == -ENOBUFS);
-        if (r < 0)
-                (void)log_error(r, "Cannot read device events: %s", strerror(-r));
-        if (!lost)
+                if (r < 0)
+                        error = r;
+        } while (r != 0);
+        if (error == 0)
                 return 0;
-        log_notice("Device events were lost; looking at all devices again");
-        m->handler.missed(m->handler.userdata);
+        log_notice("Device events were lost (%s); looking at all devices again", strerror(-error));
+        look_at_all(m);
         return 0;
 }
 
@@ -134,8 +164,7 @@ static void on_udev_changed(const char *name, void *userdata)
         /* A udevd that went leaves its database behind, and one that comes finds that: what it says
          * may be of what the devices were before. */
         m->records_are_current = false;
-        m->handler.missed(m->handler.userdata);
-        m->records_are_current = m->source == HOTPLUG_UDEV;
+        look_at_all(m);
 }
 
 int monitor_new(sd_event *event, const MonitorHandler *handler, Monitor **ret)
@@ -164,6 +193,7 @@ Monitor *monitor_free(Monitor *m)
                 return NULL;
         sd_event_source_disable_unref(m->io);
         sd_event_source_disable_unref(m->idle_check);
+        sd_event_source_disable_unref(m->scan_again);
         hotplug_free(m->hotplug);
         dir_watch_free(m->udev);
         sd_event_unref(m->event);

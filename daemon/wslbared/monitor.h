@@ -14,8 +14,8 @@ typedef struct MonitorHandler {
          */
         void (*udev_is_idle)(void *userdata);
         /* Events may have been missed, and those that were not have been handed on:
-         * monitor_enumerate(). */
-        void (*missed)(void *userdata);
+         * monitor_enumerate(). 0, or -errno: then it is called again after a while. */
+        int (*missed)(void *userdata);
         void *userdata;
 } MonitorHandler;
 
