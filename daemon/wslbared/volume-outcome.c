@@ -252,7 +252,8 @@ static void fail_unmount(Volume *v, MountdResult *r)
                             streq(r->error, "Hanging") ? "TimedOut" : find_error(r->error, known),
                             r->message ? r->message : r->error);
         note_unmounting(v, r);
-        v->unmount_wanted = false;
+        /* Somebody asked for more meanwhile than what failed. */
+        v->unmount_wanted = v->unmount_wanted && v->unmount_lazily && !v->is_lazy;
         v->eject_devnum = 0;
         set_holders(v, r);
 }

@@ -250,7 +250,10 @@ static bool is_over(const Volume *v, const VolumeRequest *q, const char **ret_er
         if (q->verb != VERB_MOUNT) {
                 *ret_error = v->release.error;
                 *ret_message = v->release.message;
-                return q->verb == VERB_EJECT ? v->eject_devnum == 0 : !v->unmount_wanted;
+                if (q->verb == VERB_EJECT)
+                        return v->eject_devnum == 0;
+                /* What failed while it is tried lazily by now was no lazy one. */
+                return !v->unmount_wanted || (v->release.error && !q->lazy);
         }
         *ret_error = error_of_state(v);
         *ret_message = v->failure_message;

@@ -478,6 +478,7 @@ static void follow(Volume *v, const Plan *p)
         r = v->past.put_off ? 0 : act(v, p);
         if (v->call) {
                 v->action = p->action;
+                v->is_lazy = v->unmount_lazily;
                 free(v->asked);
                 v->asked = p->action == PLAN_MOUNT ? volume_asks(v->config) : NULL;
         }

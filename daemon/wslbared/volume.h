@@ -134,6 +134,7 @@ typedef struct Volume {
 
         MountdCall *call;  /* at work */
         PlanAction action; /* that CALL is for */
+        bool is_lazy;      /* what the latest one was to do, if it was to unmount */
         unsigned percent;  /* of a check that is done */
         sd_event_source *retry;
         uint64_t mounts_seen; /* a digest, see volume_notices_mounts() */

@@ -567,6 +567,38 @@ static void test_busy(void)
         ASSERT_EQ(scene_volume(s, "data")->view.n_holders, 0);
 }
 
+/* Whoever does not mind is not told of what keeps others from it. */
+static void test_busy_for_some(void)
+{
+        const FakeAnswer busy = { .kind = FAKE_GARBAGE, .write = write_busy };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        VolumeRefusal why = { 0 };
+        const char *first, *third;
+
+        start_with_device(s, "");
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, busy);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &first));
+        while (fake_mountd_count(s->mountd, FAKE_UNMOUNT) == 0)
+                ASSERT(sd_event_run(s->event, 0) > 0);
+        ASSERT_OK(volume_request(scene_volume(s, "data"), &(VolumeRequest){ .lazy = true }, &why));
+        scene_settle(s);
+        ASSERT_STR(first, "Busy");
+        ASSERT_STATE(s, "data", "unmounting");
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        ASSERT_TARGET(s, 1, 1);
+        ASSERT(scene_request(s, "data", VERB_UNMOUNT, &third)); /* joins the lazy one */
+        scene_settle(s);
+        ASSERT_STR(third, NULL);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STR(third, "");
+        ASSERT_STATE(s, "data", "unmounted");
+        ASSERT_FAILURE(s, "data", "");
+        ASSERT_EQ(scene_volume(s, "data")->view.n_holders, 0);
+        ASSERT_CALLS(s, 0, 1, 2, 0);
+}
+
 static void test_unmount_fails(void)
 {
         static const struct {
@@ -1084,7 +1116,7 @@ TEST_MAIN(TEST(answers), TEST(auto_no), TEST(asked_while_tidying_up),
           TEST(put_off_is_waited_for), TEST(unplugged_while_asked_to_mount), TEST(mounts_join),
           TEST(mount_joins_the_automatic_one), TEST(unmounts_join),
           TEST(opposites_refuse_each_other), TEST(unmount), TEST(replug_ends_what_was_held_back),
-          TEST(lazily), TEST(busy), TEST(unmount_fails), TEST(unmount_put_off),
+          TEST(lazily), TEST(busy), TEST(busy_for_some), TEST(unmount_fails), TEST(unmount_put_off),
           TEST(unplugged_while_asked_to_unmount), TEST(eject), TEST(eject_of_what_stays),
           TEST(eject_fails), TEST(eject_refuses_and_is_refused),
           TEST(replugged_while_asked_to_eject), TEST(unmount_of_what_cannot_be_adopted),
