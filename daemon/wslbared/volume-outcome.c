@@ -337,7 +337,8 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                         give_up_unmount(v, r);
                 else
                         take_unmount(v);
-                if (v->is_kept) /* but on another target by now */
+                /* But on another target by now; or its disk may be back without being another. */
+                if (v->is_kept || action == PLAN_DETACH)
                         v->held_devnum = 0;
                 break;
         case PLAN_START_TARGET:

@@ -126,13 +126,15 @@ void volume_set_config(Volume *v, VolumeConfig *config)
         volume_start_afresh(v);
 }
 
-/* A mapping stays when its disk is pulled out, and is worth nothing any more. */
+/* A mapping stays when its disk is pulled out, a drive without its medium, and both are worth
+ * nothing any more. */
 static const Device *find_same(const Volume *v, dev_t devnum, uint64_t diskseq)
 {
         const Devices *devices = manager_devices(v->manager);
         const Seen *s = devices_find_same(devices, devnum, diskseq);
+        const Device *d = s ? seen_known(s) : NULL;
 
-        return s && devices_have_outer(devices, seen_known(s)) ? seen_known(s) : NULL;
+        return d && d->size > 0 && devices_have_outer(devices, d) ? d : NULL;
 }
 
 static const Device *device_of_mount(const Volume *v)

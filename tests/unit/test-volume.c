@@ -136,6 +136,30 @@ static void test_gone_while_mounted(void)
         ASSERT_CALLS(s, 0, 2, 1, 0);
 }
 
+/* What has no size by now is not there, be it the same one. */
+static void test_emptied_while_mounted(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        Device *d = scene_device(1, 7, NULL);
+
+        d->size = 0;
+        scene_configure(s, "data", UUID_A, "");
+        scene_start_with_device(s);
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
+        scene_event(s, 1, 10, d);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "lost");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+        fake_mountd_release(s->mountd);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        scene_event(s, 1, 11, scene_device(1, 7, UUID_A));
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 0);
+}
+
 /* Another disk took the number, and the event of the first one's end was lost. */
 static void test_replaced_while_mounted(void)
 {
@@ -781,8 +805,8 @@ static void test_what_is_no_filesystem(void)
 
 TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(present_at_start_is_mounted), TEST(mounting_while_at_work), TEST(auto_no),
-          TEST(where_none), TEST(gone_while_mounted), TEST(replaced_while_mounted),
-          TEST(gone_while_mounting), TEST(replugged_while_mounting),
+          TEST(where_none), TEST(gone_while_mounted), TEST(emptied_while_mounted),
+          TEST(replaced_while_mounted), TEST(gone_while_mounting), TEST(replugged_while_mounting),
           TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
           TEST(record_of_a_device_that_went), TEST(record_of_a_device_that_is_gone),
           TEST(record_of_a_mount_that_went), TEST(unmount_that_ends_late),
