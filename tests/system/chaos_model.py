@@ -10,6 +10,7 @@ import os
 import time
 
 from bus import OBJECT_MANAGER, PROPERTIES, ROOT, SERVICE, VOLUME, BusError
+from distro import UDEVD
 from volumes import mount_table, processes
 
 SYSTEMD, SYSTEMD_PATH = "org.freedesktop.systemd1", "/org/freedesktop/systemd1"
@@ -164,7 +165,8 @@ class Look:
         failed = bus.call(SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsFiltered", "as", ["failed"])[0]
         helpers = bus.call(SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns", "asas", [],
                            ["wslbare-mount-*"])[0]
-        self.failed = [unit[0] for unit in failed]
+        # What goes through all devices stumbles over one that goes just then.
+        self.failed = [unit[0] for unit in failed if unit[0] not in UDEVD]
         self.helpers = [unit[0] for unit in helpers]
         self.processes = {unit: processes(distro, unit) for unit in UNITS}
         self.dependants = {volume: processes(distro, dependant(volume.own_name)) for volume in volumes}
