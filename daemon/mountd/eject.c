@@ -24,7 +24,8 @@
  * then, and a FUSE server lets go of the disk when it ends. */
 #define CLAIM_PATIENCE_USEC (5 * USEC_PER_SEC)
 #define CLAIM_PAUSE_USEC (20 * USEC_PER_MSEC)
-static const struct timespec claim_pause = { .tv_nsec = CLAIM_PAUSE_USEC * 1000 };
+/* To look for writers is to look at all processes. */
+#define WRITERS_PAUSE_USEC (200 * USEC_PER_MSEC)
 
 #define SWAPS_SIZE_MAX (16U * 1024U) /* the kernel has some 30 at most */
 
@@ -246,13 +247,18 @@ static int flush(Ejection *e, const Drive *d)
                            d->b->device->node, strerror(errno));
 }
 
+static void pause_for(uint64_t usec)
+{
+        (void)nanosleep(&(struct timespec){ .tv_nsec = (long)usec * 1000 }, NULL);
+}
+
 /* A claim of the disk: it is only had while no partition is claimed, by whatever namespace. */
 static int claim_patiently(const Device *disk)
 {
         int fd = blockdev_claim(disk);
 
         for (uint64_t t = 0; fd == -EBUSY && t < CLAIM_PATIENCE_USEC; t += CLAIM_PAUSE_USEC) {
-                (void)nanosleep(&claim_pause, NULL);
+                pause_for(CLAIM_PAUSE_USEC);
                 fd = blockdev_claim(disk);
         }
         return fd;
@@ -281,12 +287,13 @@ static int claim(Ejection *e, Drive *d)
                                       "from here");
 }
 
+/* A FUSE server may be about to end. */
 static void await_writers(const Disk *disk)
 {
         for (uint64_t t = 0; t < CLAIM_PATIENCE_USEC &&
                              holders_report_writers(disk->parts, disk->n_parts, NULL) > 0;
-             t += CLAIM_PAUSE_USEC)
-                (void)nanosleep(&claim_pause, NULL);
+             t += WRITERS_PAUSE_USEC)
+                pause_for(WRITERS_PAUSE_USEC);
 }
 
 /* Most who write to a device do not claim it, and some check programs are among them. */
@@ -347,13 +354,13 @@ static int let_go_of_all(Ejection *e)
         bool is_removed = false;
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < e->n_drives; i++) {
-                r = flush(e, &e->drives[i]);
-                if (r >= 0)
-                        r = claim(e, &e->drives[i]);
-        }
         for (size_t i = 0; r >= 0 && i < e->n_drives; i++)
+                r = claim(e, &e->drives[i]);
+        for (size_t i = 0; r >= 0 && i < e->n_drives; i++) {
                 r = check_writers(e, &e->drives[i]);
+                if (r >= 0)
+                        r = flush(e, &e->drives[i]); /* what these wrote, too */
+        }
         for (size_t i = e->n_drives; r >= 0 && i > 0; i--) {
                 r = let_go(e, &e->drives[i - 1]);
                 is_removed |= r > 0;
