@@ -108,12 +108,15 @@ static int save(const Mounter *m, const char *name, Record *record, RecordPhase 
         return 0;
 }
 
-/* After the mount, whose root is PATH in DIR_FD, is verified or described. */
+/* The root of the mount is PATH in DIR_FD. */
 static int save_mounted(const Mounter *m, const char *name, Record *record, int mount_id,
                         int dir_fd, const char *path, Report *report)
 {
-        if (recorded_identify(record, dir_fd, path, mount_id, report) < 0)
-                return report_fail(report, "MountFailed", STEP_MOUNT, ENOMEM, "Out of memory");
+        int r = recorded_identify(record, dir_fd, path, mount_id);
+
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r,
+                                   "Cannot see what is mounted: %s", strerror(-r));
         return save(m, name, record, RECORD_MOUNTED, mount_id, report);
 }
 
@@ -163,7 +166,7 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
         progress(m, STEP_VERIFY);
         /* Before the filesystem is asked anything, as it may not answer any more. */
         record->read_only = options->read_only;
-        (void)mount_unique_id_of(fd, &record->unique_id);
+        (void)recorded_note(record, fd, id);
         r = save(m, config->name, record, RECORD_MOUNTED, id, report);
         if (r >= 0)
                 r = verify_mount(id, b->device, config->where, options, report);

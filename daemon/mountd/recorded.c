@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <sys/sysmacros.h>
 
 #include "btrfs.h"
@@ -11,6 +9,7 @@
 #include "mount.h"
 #include "mountinfo.h"
 #include "recorded.h"
+#include "text.h"
 
 /* The root of the mount ID, which is PATH in DIR_FD; -ESTALE where another mount hides it. */
 static int open_root(int dir_fd, const char *path, int id, int flags)
@@ -50,6 +49,13 @@ static bool is_of_another(const MountEntry *e, const Record *record)
         return read_uuid(AT_FDCWD, e->target, e->id, uuid) >= 0 && !streq(uuid, record->fsid);
 }
 
+static bool is_source(const char *source, const char *recorded)
+{
+        _cleanup_free_ char *escaped = text_escape(source, strlen(source));
+
+        return escaped && streq_ptr(escaped, recorded);
+}
+
 /* The device number of a btrfs stands for none of its devices and is given again as IDs are, to
  * whatever is mounted next; and the device that it calls its source changes as devices come and go.
  */
@@ -57,7 +63,7 @@ static bool is_of_btrfs(const MountEntry *e, const Record *record)
 {
         if (!streq(e->type, "btrfs") || (record->fsid && is_of_another(e, record)))
                 return false;
-        return record->fsid || streq_ptr(e->source, record->source);
+        return record->fsid || is_source(e->source, record->source);
 }
 
 /* The number of a device is given again, too. */
@@ -111,25 +117,42 @@ int recorded_is_mounted(const Record *record)
         return recorded_find(record, &target);
 }
 
-static int replace(char **field, const char *value)
+static int note_source(Record *record, const char *source)
 {
-        free(*field);
-        *field = value ? strdup(value) : NULL;
-        return value && !*field ? -ENOMEM : 0;
+        free(record->source);
+        record->source = text_escape(source, strlen(source)); /* in one line */
+        return record->source ? 0 : -ENOMEM;
 }
 
-int recorded_identify(Record *record, int dir_fd, const char *path, int id, const Report *report)
+int recorded_note(Record *record, int fd, int id)
 {
-        const char *devnum = report_get(report, "MountDevice");
-        char uuid[BTRFS_UUID_LENGTH + 1];
-        uint64_t n = 0;
-        int r = replace(&record->source, report_get(report, "Source"));
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        int r = mountinfo_read_self(&info);
 
-        if (r >= 0)
-                r = replace(&record->fsid, read_uuid(dir_fd, path, id, uuid) >= 0 ? uuid : NULL);
+        if (r < 0)
+                return r;
         record->unique_id = 0;
-        (void)read_unique_id(dir_fd, path, id, &record->unique_id);
-        if (devnum && sscanf(devnum, "%" SCNu64, &n) == 1)
-                record->mount_devnum = n;
-        return r;
+        if (fd >= 0)
+                (void)mount_unique_id_of(fd, &record->unique_id);
+        e = mountinfo_find_id(info, id);
+        if (!e)
+                return 0; /* gone already */
+        record->mount_devnum = e->devnum;
+        return note_source(record, e->source);
+}
+
+int recorded_identify(Record *record, int dir_fd, const char *path, int id)
+{
+        _cleanup_close_ int fd = open_root(dir_fd, path, id, O_PATH);
+        char uuid[BTRFS_UUID_LENGTH + 1];
+        int r = recorded_note(record, fd, id);
+
+        if (r < 0)
+                return r;
+        free(record->fsid);
+        record->fsid = NULL;
+        if (read_uuid(dir_fd, path, id, uuid) >= 0 && !(record->fsid = strdup(uuid)))
+                return -ENOMEM;
+        return 0;
 }

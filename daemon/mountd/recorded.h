@@ -2,7 +2,6 @@
 #pragma once
 
 #include "record.h"
-#include "report.h"
 
 /* The mount that a record speaks of, and whether it is there. In a child: it may have to ask the
  * filesystem. */
@@ -14,6 +13,10 @@ int recorded_find(const Record *record, char **ret_target);
 /* Same, where it does not matter where. */
 int recorded_is_mounted(const Record *record);
 
-/* Takes down what the mount ID, which REPORT describes and whose root is PATH in the directory
- * DIR_FD, is to be known by. 0, -ENOMEM. */
-int recorded_identify(Record *record, int dir_fd, const char *path, int id, const Report *report);
+/* Takes down what the mount ID, of which FD (O_PATH is enough; -1 none) is the root, is to be known
+ * by, as far as the kernel tells that without asking the filesystem. 0, -errno. */
+int recorded_note(Record *record, int fd, int id);
+
+/* Same of the mount whose root is PATH in the directory DIR_FD, and what only its filesystem can
+ * tell. */
+int recorded_identify(Record *record, int dir_fd, const char *path, int id);
