@@ -49,7 +49,6 @@ static const ReportKey keys[] = {
         /* a mount */
         { "MountId", 'i' },
         { "Target", 's' },
-        { "Source", 's' },
         { "MountDevice", 't' }, /* as mountinfo has it */
         { "Options", 's' },
         { "ReadOnly", 'b' },

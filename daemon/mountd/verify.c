@@ -81,10 +81,9 @@ static int describe(const MountEntry *e, const Device *d, const char *target, Re
                 const char *key;
                 const char *value;
         } rows[] = {
-                { "Node", d->node },     { "UUID", d->uuid },
-                { "Label", d->label },   { "Type", d->type ? d->type : e->type },
-                { "Target", target },    { "Options", options },
-                { "Source", e->source },
+                { "Node", d->node },   { "UUID", d->uuid },
+                { "Label", d->label }, { "Type", d->type ? d->type : e->type },
+                { "Target", target },  { "Options", options },
         };
 
         if (!options)
