@@ -361,7 +361,7 @@ static void take_deferral(Volume *v, PlanAction action, MountdResult *r)
 
         if (is_mount && v->past.deferrals >= DEFERRALS_SHOWN)
                 volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT,
-                                    r->errnum != 0 ? r->errnum : EBUSY, "InProgress", r->message);
+                                    r->errnum != 0 ? r->errnum : EBUSY, "Busy", r->message);
         put_off(v, r);
         if ((v->unmount_wanted || v->eject_devnum != 0) && volume_is_put_off_for_long(v)) {
                 r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;

@@ -67,7 +67,11 @@ void volume_put_off(Volume *v)
 
 bool volume_is_put_off_for_long(const Volume *v)
 {
-        return v->past.deferrals > DEFERRALS_MAX;
+        uint64_t most = DEFERRALS_MAX;
+
+        if (v->attempt.step == STEP_CHECK)
+                most += v->config->mount_timeout_usec / DEFER_MAX_USEC;
+        return v->past.deferrals > most;
 }
 
 void volume_hasten(Volume *v)

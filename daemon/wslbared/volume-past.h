@@ -11,7 +11,8 @@ void volume_start_afresh(Volume *v);
 /* The device is busy with something that ends by itself: that is no failure, and no attempt.
  * Nothing is asked of mountd for a moment, each time twice as long, up to 5 s. */
 void volume_put_off(Volume *v);
-/* Whether that goes on for so long, 11 s, that who asked is told to try later. */
+/* Whether that goes on for so long that who asked is told to try later: for 11 s, and where another
+ * check is waited for, for as much more as a check may take. */
 bool volume_is_put_off_for_long(const Volume *v);
 /* Then the next attempt is not waited for any longer. */
 void volume_hasten(Volume *v);

@@ -47,10 +47,7 @@ static const char *error_of_state(const Volume *v)
                 return v->attempt.error && v->attempt.step == v->failure_step ? v->attempt.error
                                                                               : "MountFailed";
         case VOLUME_MOUNTING:
-                /* A check of ours has its deadline, and is waited for. */
-                return volume_is_put_off_for_long(v) && v->attempt.step != STEP_CHECK
-                               ? v->attempt.error
-                               : NULL;
+                return volume_is_put_off_for_long(v) ? v->attempt.error : NULL;
         case VOLUME_PROBING:
         case VOLUME_CHECKING:
         case VOLUME_UNMOUNTING:
@@ -103,9 +100,12 @@ static bool is_being_mounted(const Volume *v)
         return v->state == VOLUME_MOUNTING || v->state == VOLUME_CHECKING;
 }
 
+/* What is in the way of a mount may be so for good, and is not to be in the way of the opposite. */
 static int check_not_mounting(const Volume *v, VolumeRefusal *why)
 {
-        if (is_being_mounted(v) || is_asked_to_mount(v))
+        bool is_stuck = !v->call && volume_is_put_off_for_long(v);
+
+        if ((is_being_mounted(v) && !is_stuck) || is_asked_to_mount(v))
                 return refuse(why, "InProgress",
                               text_format("%s is being mounted", v->config->name));
         return 0;

@@ -337,41 +337,55 @@ static void test_eject_put_off_for_long(void)
         }
 }
 
-/* So is who wants it mounted, and it is mounted all the same once that is possible; but a check has
- * its deadline. */
+/* So is who wants it mounted, and it is mounted all the same once that is possible; but a check may
+ * take as long as a check may take. Nor does it keep the disk from being ejected then. */
 static void test_mount_put_off_for_long(void)
 {
-        static const FakeAnswer rows[] = {
-                { FAKE_FAILURE, "InProgress", "probe", EAGAIN, "It is locked", NULL },
-                { FAKE_FAILURE, "InProgress", "check", EAGAIN, "It is checked", NULL },
+        static const struct {
+                FakeAnswer answer;
+                unsigned n; /* that are waited for */
+                bool is_ejected;
+        } rows[] = {
+                { { FAKE_FAILURE, "InProgress", "probe", EAGAIN, "It is locked", NULL }, 8, false },
+                { { FAKE_FAILURE, "InProgress", "check", EAGAIN, "It is checked", NULL },
+                  10,
+                  true },
         };
 
         for (size_t k = 0; k < ELEMENTSOF(rows); k++) {
                 _cleanup_(scene_freep) Scene *s = scene_new();
                 const char *first, *second;
 
-                test_row(rows[k].message);
-                scene_configure(s, "data", UUID_A, "Auto=no\n");
-                for (unsigned i = 0; i < 9; i++)
-                        fake_mountd_answer(s->mountd, FAKE_MOUNT, rows[k]);
+                test_row(rows[k].answer.message);
+                scene_configure(s, "data", UUID_A, "Auto=no\nMountTimeoutSec=10\n");
+                for (unsigned i = 0; i < rows[k].n + 1; i++)
+                        fake_mountd_answer(s->mountd, FAKE_MOUNT, rows[k].answer);
                 scene_start_with_device(s);
                 ASSERT(scene_request(s, "data", VERB_MOUNT, &first));
                 scene_settle(s);
-                for (unsigned i = 0; i < 7; i++) {
+                for (unsigned i = 0; i < rows[k].n - 1; i++) {
                         ASSERT_STR(first, NULL);
+                        ASSERT(!scene_request(s, "data", VERB_EJECT, &second));
+                        ASSERT_STR(second, "InProgress");
                         scene_hasten(s, "data");
                 }
-                ASSERT_CALLS(s, 0, 8, 0, 0);
-                ASSERT_STR(first, k == 0 ? "InProgress" : NULL);
+                ASSERT_CALLS(s, 0, rows[k].n, 0, 0);
+                ASSERT_STR(first, "Busy");
                 ASSERT_STATE(s, "data", "mounting");
                 /* It is tried at once, for whoever asks. */
                 ASSERT(scene_request(s, "data", VERB_MOUNT, &second));
                 scene_settle(s);
-                ASSERT_CALLS(s, 0, 9, 0, 0);
-                ASSERT_STR(second, k == 0 ? "InProgress" : NULL);
-                scene_hasten(s, "data");
-                ASSERT_STATE(s, "data", "mounted");
-                ASSERT_STR(second, k == 0 ? "InProgress" : "");
+                ASSERT_CALLS(s, 0, rows[k].n + 1, 0, 0);
+                ASSERT_STR(second, "Busy");
+                if (rows[k].is_ejected) {
+                        ASSERT(scene_request(s, "data", VERB_EJECT, &second));
+                        scene_settle(s);
+                        ASSERT_STR(second, "");
+                        ASSERT_STATE(s, "data", "unmounted");
+                } else {
+                        scene_hasten(s, "data");
+                        ASSERT_STATE(s, "data", "mounted");
+                }
         }
 }
 
