@@ -449,8 +449,11 @@ class Faults:
 
 
 def note_refusal(volume, error):
-    """What was not in time for a file that just changed is done when that is loaded."""
-    if error.name.rpartition(".")[2] not in WITHOUT_EFFECT or "changed since it was loaded" in str(error):
+    """What was not in time for a file that just changed is done when that is loaded; and a volume whose file goes may do
+    to the end what it was at."""
+    name = error.name.rpartition(".")[2]
+    if name not in WITHOUT_EFFECT or name == "NoSuchVolume" and volume.is_file_touched or (
+            "changed since it was loaded" in str(error)):
         volume.note(ANY)
 
 
