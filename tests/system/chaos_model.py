@@ -277,7 +277,7 @@ class Model:
             yield f"published, and not configured: {strange}"
         # What a file that went has left is tidied when it comes back; whether its target runs is not known until then.
         known = {name for volume in self.volumes for name in (volume.own_name, volume.other_name)}
-        known |= {f".{name}" for name in known - {volume.name for volume in self.volumes if volume.file != GONE}}
+        known |= {f".{name}" for name in known - {volume.name for volume in self.volumes if volume.file == GOOD}}
         if strange := (look.records.keys() | look.flags) - known:
             yield f"records or flags of nobody: {strange}"
 
