@@ -32,6 +32,8 @@ N_CLIENTS = 4
 # Errors of a call that changed nothing, and will not.
 WITHOUT_EFFECT = {"AlreadyMounted", "NotMounted", "DeviceAbsent", "Ambiguous", "ConfigInvalid", "NoSuchVolume",
                   "ServiceUnknown", "UnknownObject"}
+# Among them, those that may come of a file that was changed when the volume was at it already.
+ABOUT_FILE = {"NoSuchVolume", "ConfigInvalid"}
 
 
 class Disk(LoopDisk):
@@ -449,10 +451,10 @@ class Faults:
 
 
 def note_refusal(volume, error):
-    """What was not in time for a file that just changed is done when that is loaded; and a volume whose file goes may do
-    to the end what it was at."""
+    """What was not in time for a file that just changed is done when that is loaded, or mended; and a volume whose file
+    goes may do to the end what it was at."""
     name = error.name.rpartition(".")[2]
-    if name not in WITHOUT_EFFECT or name == "NoSuchVolume" and volume.is_file_touched or (
+    if name not in WITHOUT_EFFECT or name in ABOUT_FILE and volume.is_file_touched or (
             "changed since it was loaded" in str(error)):
         volume.note(ANY)
 
