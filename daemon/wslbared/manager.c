@@ -57,6 +57,7 @@ struct Manager {
         sd_event_source *later;
         bool is_config_changed; /* since it was published */
         bool is_hint_due;       /* other devices are there, or volumes absent */
+        bool has_met_mountd;
         bool is_ready;
         bool is_reloading;
         bool is_stopping;
@@ -481,6 +482,9 @@ static void on_connected(int fd, void *userdata)
         Manager *m = userdata;
         int r;
 
+        if (!m->has_met_mountd)
+                volumes_read_flags(m->volumes);
+        m->has_met_mountd = true;
         drop_mounts(m);
         m->mounts_fd = fd;
         r = sd_event_add_io(m->event, &m->mounts_io, fd, EPOLLPRI, on_mounts, m);

@@ -92,6 +92,18 @@ static bool has_flag(const Volumes *vs, const char *prefix, const char *name)
         return path && access(path, F_OK) == 0;
 }
 
+static void read_flags(const Volumes *vs, Volume *v)
+{
+        v->target_active = has_flag(vs, "", v->config->name);
+        v->target_unsure = has_flag(vs, ".", v->config->name);
+}
+
+void volumes_read_flags(Volumes *vs)
+{
+        for (size_t i = 0; i < vs->n; i++)
+                read_flags(vs, vs->volumes[i]);
+}
+
 static int add(Volumes *vs, VolumeConfig *config)
 {
         _cleanup_(record_freep) Record *record = NULL;
@@ -110,8 +122,7 @@ static int add(Volumes *vs, VolumeConfig *config)
         r = volume_new(vs->manager, config, record, &v);
         if (r < 0)
                 return r;
-        v->target_active = has_flag(vs, "", config->name);
-        v->target_unsure = has_flag(vs, ".", config->name);
+        read_flags(vs, v);
         vs->volumes[vs->n++] = v;
         return 0;
 }

@@ -24,6 +24,10 @@ size_t volumes_count(const Volumes *vs);
 Volume *volumes_get(const Volumes *vs, size_t i); /* sorted by name */
 Volume *volumes_find(const Volumes *vs, const char *name);
 
+/* Looks up again what became of their targets: mountd stops some when it starts, which may be after
+ * they were loaded. */
+void volumes_read_flags(Volumes *vs);
+
 /* As of the latest load, for its problems; its volumes are in the table. NULL: none was loaded. */
 const Config *volumes_config(const Volumes *vs);
 

@@ -6,6 +6,7 @@
 
 #include "macro.h"
 #include "scene.h"
+#include "text.h"
 
 static const FakeAnswer held = { .kind = FAKE_HOLD };
 static const FakeAnswer unreadable = { .kind = FAKE_FAILURE,
@@ -552,6 +553,25 @@ static void test_target_of_an_earlier_start(void)
         }
 }
 
+/* mountd may start after us, and stops the target of what was mounted under another name. */
+static void test_target_that_mountd_stopped(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        _cleanup_free_ char *flag = text_format("%s/data", s->flags);
+        int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+
+        scene_flag(s, "data");
+        scene_configure(s, "data", UUID_A, "");
+        scene_record(s, "data", RECORD_MOUNTED, 1, 7, id);
+        ASSERT_OK(manager_load(s->manager));
+        ASSERT_OK(unlink(flag));
+        scene_connect(s);
+        scene_plug(s, 1, 7, UUID_A);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_TARGET(s, 1, 0);
+}
+
 static void test_target_of_a_request_that_is_lost(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -815,9 +835,10 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(garbage_as_record_is_none), TEST(absent_forgets_what_the_plan_said),
           TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
           TEST(target_is_started_once), TEST(target_of_an_earlier_start),
-          TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
-          TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
-          TEST(target_cannot_be_started), TEST(foreign_remount_by_another_id),
-          TEST(somebody_moves_it), TEST(somebody_moves_what_is_kept),
-          TEST(btrfs_is_known_by_its_number), TEST(somebody_mounts_it_again),
-          TEST(foreign_mount_on_the_target), TEST(what_is_no_filesystem))
+          TEST(target_that_mountd_stopped), TEST(target_of_a_request_that_is_lost),
+          TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
+          TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
+          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
+          TEST(somebody_moves_what_is_kept), TEST(btrfs_is_known_by_its_number),
+          TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
+          TEST(what_is_no_filesystem))
