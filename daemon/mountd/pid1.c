@@ -121,7 +121,9 @@ static int result_to_error(const char *result)
 {
         if (streq(result, "done") || streq(result, "skipped"))
                 return 0;
-        return streq(result, "timeout") ? -ETIMEDOUT : -ECHILD;
+        return streq(result, "timeout")    ? -ETIMEDOUT
+               : streq(result, "canceled") ? -ECANCELED
+                                           : -ECHILD;
 }
 
 /* As sd_bus_call() has it: 0 would be the usual 25 s. */

@@ -20,7 +20,8 @@ typedef struct Pid1Command {
 } Pid1Command;
 
 /* Runs a command that stays behind in a service of its own once it has started (Type=forking),
- * outside mountd's sandbox and life. 0; -ECHILD: it failed, and its output says why; -ETIMEDOUT. */
+ * outside mountd's sandbox and life. 0; -ECHILD: it failed, and its output says why; -ETIMEDOUT;
+ * -ECANCELED: somebody had the opposite done. */
 int pid1_run(const Pid1Command *command);
 
 /* Has UNIT started, and waits only until systemd has taken that on. */

@@ -289,11 +289,12 @@ static void give_up_unmount(Volume *v, const MountdResult *r)
         take_unmount(v);
 }
 
-/* PID 1 executes itself anew, as whenever systemd is upgraded: that says nothing of the job. */
-static bool is_pid1_away(const MountdResult *r)
+/* PID 1 executes itself anew, as whenever systemd is upgraded; or somebody had the opposite done
+ * just then, and has it by now: that says nothing of the job. */
+static bool is_momentary(const MountdResult *r)
 {
         return r->error && (r->errnum == ECONNREFUSED || r->errnum == ECONNRESET ||
-                            r->errnum == ENOTCONN || r->errnum == EPIPE);
+                            r->errnum == ENOTCONN || r->errnum == EPIPE || r->errnum == ECANCELED);
 }
 
 /* A target that cannot be started or stopped is said and left: what is mounted counts. */
@@ -301,7 +302,7 @@ static void take_target(Volume *v, const MountdResult *r, bool active)
 {
         const LogContext about = { v->config->name, v->device };
 
-        if (is_pid1_away(r) && v->past.deferrals < DEFERRALS_OF_TARGET) {
+        if (is_momentary(r) && v->past.deferrals < DEFERRALS_OF_TARGET) {
                 put_off(v, r);
                 return;
         }

@@ -256,7 +256,9 @@ static void test_hanging_target(void)
 static void test_target_is_tried_again(void)
 {
         static const FakeAnswer away = { FAKE_FAILURE, "MountFailed", "run",
-                                         ECONNREFUSED, "So",          NULL };
+                                         ECONNREFUSED, "So",          NULL },
+                                canceled = { FAKE_FAILURE, "MountFailed", "run",
+                                             ECANCELED,    "So",          NULL };
         _cleanup_(scene_freep) Scene *s = scene_new();
         const char *answer;
 
@@ -272,7 +274,7 @@ static void test_target_is_tried_again(void)
                         scene_hasten(s, "data");
         }
         for (unsigned i = 0; i < 6; i++)
-                fake_mountd_answer(s->mountd, FAKE_TARGET, away);
+                fake_mountd_answer(s->mountd, FAKE_TARGET, i % 2 == 0 ? canceled : away);
         ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
         scene_settle(s);
         for (unsigned i = 1; i <= 5; i++) {
