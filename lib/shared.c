@@ -158,13 +158,13 @@ int shared_mark(const char *shared, dev_t devnum, uint64_t diskseq)
         return mark_fd < 0 ? -errno : 0;
 }
 
-void shared_unmark(const char *shared, dev_t devnum, uint64_t diskseq)
+void shared_unmark(const char *shared, const char *where, dev_t devnum, uint64_t diskseq)
 {
         _cleanup_close_ int fd = -1;
         char name[MARK_NAME_MAX];
 
         name_mark(devnum, diskseq, name);
-        if (open_marks(shared, &fd) >= 0)
+        if (path_is_below(where, shared) && open_marks(shared, &fd) >= 0)
                 (void)unlinkat(fd, name, 0);
 }
 

@@ -21,6 +21,6 @@ int shared_find(const char *conf, char **ret);
 /* Sets it, and removes those whose disks are gone. 0, -EPERM: somebody else has put something
  * there; -errno. */
 int shared_mark(const char *shared, dev_t devnum, uint64_t diskseq);
-/* Removes it. */
-void shared_unmark(const char *shared, dev_t devnum, uint64_t diskseq);
+/* Removes it, where WHERE, on which the device is mounted, is below SHARED. */
+void shared_unmark(const char *shared, const char *where, dev_t devnum, uint64_t diskseq);
 bool shared_is_marked(const char *shared, dev_t devnum, uint64_t diskseq);

@@ -19,6 +19,7 @@
 #include "record.h"
 #include "recorded.h"
 #include "target.h"
+#include "unmounter.h"
 
 /* After umount(2) the kernel takes a superblock down a little later when somebody looks at it just
  * then, and a FUSE server lets go of the disk when it ends. */
@@ -231,11 +232,12 @@ static int unmount(Ejection *e)
 
         progress(e, STEP_UNMOUNT);
         if (!e->record)
-                return e->config->where ? mounter_hold_back(e->mounter, e->config,
-                                                            e->members.devices[0].device, e->report)
-                                        : 0;
+                return e->config->where
+                               ? unmounter_hold_back(e->mounter, e->config,
+                                                     e->members.devices[0].device, e->report)
+                               : 0;
         r = sync_mount(e);
-        return r < 0 ? r : mounter_unmount(e->mounter, e->name, false, e->report);
+        return r < 0 ? r : unmounter_unmount(e->mounter, e->name, false, e->report);
 }
 
 static int flush(Ejection *e, const Drive *d)

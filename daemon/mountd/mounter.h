@@ -6,12 +6,11 @@
 #include <sys/types.h>
 
 #include "config.h"
-#include "record.h"
 #include "report.h"
 
-/* The acts themselves, from an open device to a verified mount and back. Each runs in a child of
- * its own, may hang, may be killed at any point, and leaves a record that tells whoever comes next
- * what to do. Each returns 0, or -errno with the failure in the report. */
+/* The acts themselves, from an open device to a verified mount; unmounter.h has the way back. Each
+ * runs in a child of its own, may hang, may be killed at any point, and leaves a record that tells
+ * whoever comes next what to do. Each returns 0, or -errno with the failure in the report. */
 
 typedef void (*MounterProgress)(FailureStep step, void *userdata);
 typedef void (*MounterPercent)(unsigned percent, void *userdata);
@@ -41,27 +40,8 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
 int mounter_adopt(const Mounter *m, const VolumeConfig *config, dev_t devnum, uint64_t diskseq,
                   Report *report);
 
-/* Unmounts what the record of NAME says, removes the directory if we made it, and notes that it is
- * unmounted by intent. Where it is not mounted any more, does the rest. */
-int mounter_unmount(const Mounter *m, const char *name, bool lazy, Report *report);
-
-/* Notes in the record that D, which CONFIG means, is not to be mounted before it is replugged. */
-int mounter_hold_back(const Mounter *m, const VolumeConfig *config, const Device *d,
-                      Report *report);
-
 /* Starts or stops wslbare@NAME.target; see unit-target.h. */
 int mounter_set_target(const Mounter *m, const char *name, bool active, Report *report);
-
-/* Ends what a killed child or a crash left half done for NAME: a directory made for a mount that
- * never came, a helper's mount, a record of nothing. A mount that was made stays, to be adopted. */
-void mounter_tidy(const Mounter *m, const char *name);
-
-/* Same, for every name that has a record. */
-void mounter_tidy_all(const Mounter *m);
-
-/* Stops the targets of what is not mounted any more: of those that no file means now, wslbared
- * knows nothing. Waits for what stops. */
-void mounter_stop_stale_targets(const Mounter *m);
 
 /* Makes the mounts that will hold the configured mount points shared, so that namespaces made from
  * now on follow. */

@@ -11,6 +11,36 @@
 #include "recorded.h"
 #include "text.h"
 
+int recorded_new(const char *target, const Device *d, bool directory_made, Record **ret)
+{
+        _cleanup_(record_freep) Record *record = calloc(1, sizeof(*record));
+
+        if (record)
+                record->target = strdup(target);
+        if (!record || !record->target)
+                return -ENOMEM;
+        record->devnum = d->devnum;
+        record->diskseq = d->diskseq;
+        record->directory_made = directory_made;
+        *ret = TAKE_PTR(record);
+        return 0;
+}
+
+int recorded_save(const char *dir, const char *name, Record *record, RecordPhase phase,
+                  int mount_id, Report *report)
+{
+        int r;
+
+        record->phase = phase;
+        record->mount_id = mount_id;
+        r = record_save(dir, name, record);
+        if (r < 0)
+                return report_fail(report, "MountFailed", STEP_MOUNT, r,
+                                   "Cannot write the record of %s in %s: %s", name, dir,
+                                   strerror(-r));
+        return 0;
+}
+
 /* The root of the mount ID, which is PATH in DIR_FD; -ESTALE where another mount hides it. */
 static int open_root(int dir_fd, const char *path, int id, int flags)
 {

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "device.h"
 #include "record.h"
+#include "report.h"
 
 /* The mount that a record speaks of, and whether it is there. In a child: it may have to ask the
  * filesystem. */
+
+/* One of a mount of D on TARGET that is not made yet, *ret being the caller's. 0, -ENOMEM. */
+int recorded_new(const char *target, const Device *d, bool directory_made, Record **ret);
+
+/* Saves it as the one of NAME in DIR, with its phase and mount ID as they are by now. 0, -errno,
+ * with the failure in the report. */
+int recorded_save(const char *dir, const char *name, Record *record, RecordPhase phase,
+                  int mount_id, Report *report);
 
 /* Whether the mount that RECORD speaks of is there, wherever it was moved: 1, then *ret_target,
  * which is the caller's, is its mount point by now; 0; -errno. */

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "requests.h"
 #include "text.h"
+#include "unmounter.h"
 
 #define GIVEN_UP_NAMED_MAX 4 /* of those that the status counts */
 /* What is still there so long after it was killed hangs. */
@@ -244,7 +245,7 @@ static void work(Report *report, void *args)
                 (void)mounter_mount(&m, q->config, q->devnum, q->diskseq, report);
                 break;
         case REQUEST_UNMOUNT:
-                (void)mounter_unmount(&m, q->name, q->flag, report);
+                (void)unmounter_unmount(&m, q->name, q->flag, report);
                 break;
         case REQUEST_EJECT:
                 (void)eject_volume(&m, config, q->name, report);
@@ -256,12 +257,12 @@ static void work(Report *report, void *args)
                 (void)mounter_set_target(&m, q->name, q->flag, report);
                 break;
         case REQUEST_TIDY:
-                mounter_tidy(&m, q->name);
+                unmounter_tidy(&m, q->name);
                 break;
         case REQUEST_START:
-                mounter_tidy_all(&m);
+                unmounter_tidy_all(&m);
                 share(config);
-                mounter_stop_stale_targets(&m);
+                unmounter_stop_stale_targets(&m);
                 break;
         }
 }

@@ -25,6 +25,21 @@ bool verify_is_device(const MountEntry *e, const Device *d)
         return e->devnum == d->devnum && streq(e->root, "/");
 }
 
+int verify_find(const char *target, const Device *d, int *ret_id)
+{
+        _cleanup_(mountinfo_freep) Mountinfo *info = NULL;
+        const MountEntry *e;
+        int r = mountinfo_read_self(&info);
+
+        if (r < 0)
+                return r;
+        e = mountinfo_find_target(info, target);
+        if (!e || !verify_is_device(e, d))
+                return 0;
+        *ret_id = e->id;
+        return 1;
+}
+
 /* The attribute that was asked for and is not in force; NULL when all are. */
 static const char *missing_attribute(const MountEntry *e, const MountOptions *options)
 {

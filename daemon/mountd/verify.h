@@ -14,6 +14,9 @@
  * source proves nothing: FUSE lets any user choose that. */
 bool verify_is_device(const MountEntry *e, const Device *d);
 
+/* Whether what TARGET shows is a mount of that kind: 1, then *ret_id is its ID; 0; -errno. */
+int verify_find(const char *target, const Device *d, int *ret_id);
+
 /* Whether the mount ID lacks what of OPTIONS matters to safety, or is of another subvolume, which
  * gives a warning. */
 bool verify_lacks(int id, const MountOptions *options, Report *report);

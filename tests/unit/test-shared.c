@@ -53,6 +53,7 @@ static void test_marks(void)
 {
         const dev_t device = makedev(7, 4000), other = makedev(7, 4001);
         const char *dir = test_directory();
+        _cleanup_free_ char *where = text_format("%s/data", dir);
 
         if (geteuid() != 0)
                 test_skip("marks are root's");
@@ -62,10 +63,12 @@ static void test_marks(void)
         ASSERT(shared_is_marked(dir, device, 5));
         ASSERT(!shared_is_marked(dir, device, 6)); /* replugged */
         ASSERT(!shared_is_marked(dir, other, 5));
-        shared_unmark(dir, other, 5);
+        shared_unmark(dir, where, other, 5);
         ASSERT(shared_is_marked(dir, device, 5));
-        shared_unmark(dir, device, 5);
-        shared_unmark(dir, device, 5);
+        shared_unmark(dir, "/mnt/data", device, 5); /* of no concern to the others */
+        ASSERT(shared_is_marked(dir, device, 5));
+        shared_unmark(dir, where, device, 5);
+        shared_unmark(dir, where, device, 5);
         ASSERT(!shared_is_marked(dir, device, 5));
 
         /* There is no such disk any more when the next one is marked. */
@@ -83,6 +86,7 @@ static void test_marks_of_others(void)
         const char *dir = test_directory(), *elsewhere = test_directory();
         _cleanup_free_ char *marks = text_format("%s/.wslbare", dir);
         _cleanup_free_ char *mark = text_format("%s/unmounted-7:4000-5", marks);
+        _cleanup_free_ char *where = text_format("%s/data", dir);
 
         if (geteuid() != 0)
                 test_skip("marks are root's");
@@ -108,7 +112,7 @@ static void test_marks_of_others(void)
         ASSERT_OK(chown(marks, 65534, 65534));
         ASSERT(!shared_is_marked(dir, device, 5));
         ASSERT_EQ(shared_mark(dir, device, 5), -EPERM);
-        shared_unmark(dir, device, 5);
+        shared_unmark(dir, where, device, 5);
         ASSERT_OK(access(mark, F_OK));
 }
 
