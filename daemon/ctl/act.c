@@ -6,6 +6,7 @@
 
 #include "agent.h"
 #include "call.h"
+#include "client-objects.h"
 #include "ctl.h"
 #include "macro.h"
 #include "no-volume.h"

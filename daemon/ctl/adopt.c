@@ -7,6 +7,7 @@
 #include "adoption.h"
 #include "advice.h"
 #include "blank.h"
+#include "client-objects.h"
 #include "client.h"
 #include "config.h"
 #include "ctl.h"

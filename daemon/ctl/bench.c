@@ -7,6 +7,7 @@
 
 #include "bench-file.h"
 #include "bench-result.h"
+#include "client-objects.h"
 #include "client.h"
 #include "ctl.h"
 #include "fio.h"

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "blank.h"
+#include "client-objects.h"
 #include "client.h"
 #include "config.h"
 #include "ctl.h"

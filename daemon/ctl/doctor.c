@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "advice.h"
+#include "client-objects.h"
 #include "client.h"
 #include "config.h"
 #include "ctl.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "client.h"
+#include "client-objects.h"
 #include "mountinfo.h"
 #include "plan.h"
 

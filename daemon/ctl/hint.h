@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "client.h"
+#include "client-objects.h"
 
 /* Where volumes are absent: prints which devices may be meant, filesystems that nobody uses and
  * that fit no volume. 0, -errno. */

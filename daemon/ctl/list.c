@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "client-objects.h"
 #include "ctl.h"
 #include "macro.h"
 #include "syntax.h"

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "client.h"
+#include "client-objects.h"
 
 size_t problems_count_errors(const ClientManager *m);
 

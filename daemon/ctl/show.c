@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client-objects.h"
 #include "config.h"
 #include "ctl.h"
 #include "detail.h"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "client-objects.h"
 #include "ctl.h"
 #include "detail.h"
 #include "health.h"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client-objects.h"
 #include "client.h"
 #include "ctl.h"
 #include "macro.h"
