@@ -42,18 +42,23 @@ int unit_target_set(const char *flags, const char *name, bool active, Report *re
         return 0;
 }
 
-bool unit_target_is_flagged(const char *flags, const char *name)
+static bool has_flag(const char *flags, const char *prefix, const char *name)
 {
-        _cleanup_free_ char *path = text_format("%s/%s", flags, name);
+        _cleanup_free_ char *path = text_format("%s/%s%s", flags, prefix, name);
 
         return path && access(path, F_OK) == 0;
+}
+
+bool unit_target_may_be_active(const char *flags, const char *name)
+{
+        return has_flag(flags, "", name) || has_flag(flags, ".", name);
 }
 
 void unit_target_halt(const char *flags, const char *name)
 {
         _cleanup_free_ char *unit = text_format("wslbare@%s.target", name);
 
-        if (!unit || !unit_target_is_flagged(flags, name) || set_flag(flags, ".", name, true) < 0)
+        if (!unit || !has_flag(flags, "", name) || set_flag(flags, ".", name, true) < 0)
                 return;
         (void)set_flag(flags, "", name, false);
         (void)pid1_stop_within(unit, HALT_USEC);

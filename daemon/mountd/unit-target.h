@@ -13,10 +13,10 @@
  * meanwhile, and stays where that failed. */
 int unit_target_set(const char *flags, const char *name, bool active, Report *report);
 
-/* Whether FLAGS/NAME is there, so that it may be active. */
-bool unit_target_is_flagged(const char *flags, const char *name);
+/* Whether it was started, or is not known to be stopped. */
+bool unit_target_may_be_active(const char *flags, const char *name);
 
-/* Where it may be active, begins to stop it, before a mount goes whose disk is gone: what is
+/* Where it was started, begins to stop it, before a mount goes whose disk is gone: what is
  * stopping is not started again, and so does not write to the directory below. The wait is short,
  * as who is bound to it may take long to stop. FLAGS/.NAME stays: unit_target_set() is to end it.
  */

@@ -246,8 +246,8 @@ static void stop_stale_target(const Mounter *m, const char *name)
         _cleanup_(record_freep) Record *record = NULL;
         _cleanup_(report_freep) Report *report = NULL;
 
-        if (!unit_target_is_flagged(m->flags, name) || record_load(m->records, name, &record) < 0 ||
-            recorded_is_mounted(record) != 0)
+        if (!unit_target_may_be_active(m->flags, name) ||
+            record_load(m->records, name, &record) < 0 || recorded_is_mounted(record) != 0)
                 return;
         report = report_new();
         if (report)

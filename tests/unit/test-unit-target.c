@@ -179,6 +179,24 @@ static void test_halt(void)
         stop_pid1(pid);
 }
 
+/* Nobody came to ask for the rest before the end, as its file is gone. */
+static void test_halt_is_finished_at_start(void)
+{
+        pid_t pid = begin(true);
+
+        ASSERT_STR(ask("Unmount", "sb", "data", true), "");
+        ASSERT_STR(asked(), "StopUnit wslbare@data.target mounted unsure\n");
+        ASSERT(!has_flag("data") && has_flag(".data"));
+        served_stop();
+        served_listen();
+        served_connect();
+        ASSERT_CONTAINS(ask_mount("data", &served.disk), "ReadOnly b false\n");
+        ASSERT_STR(asked(), "StopUnit wslbare@data.target unsure\n");
+        ASSERT(!has_flag("data") && !has_flag(".data"));
+        served_stop();
+        stop_pid1(pid);
+}
+
 static void test_halt_takes_long(void)
 {
         pid_t pid = begin(false);
@@ -246,5 +264,5 @@ static void test_not_halted(void)
         stop_pid1(pid);
 }
 
-TEST_MAIN(TEST(set), TEST(halt), TEST(halt_takes_long), TEST(halt_is_not_heard),
-          TEST(lost_while_it_stops), TEST(not_halted))
+TEST_MAIN(TEST(set), TEST(halt), TEST(halt_is_finished_at_start), TEST(halt_takes_long),
+          TEST(halt_is_not_heard), TEST(lost_while_it_stops), TEST(not_halted))
