@@ -554,19 +554,32 @@ int manager_attach_mountd(Manager *m, int fd)
 /* Configuration. */
 
 /* Its file is gone. */
-static void on_volume_goes(Volume *v)
+static void log_goes(const Volume *v)
 {
         const LogContext about = { v->config->name, v->device };
+        const char *name = v->config->name;
+        PlanAction at_work = v->call ? v->action : PLAN_NOTHING;
 
-        if (v->mount)
-                log_full(LOG_NOTICE, 0, &about,
-                         "%s is not configured any more; it stays mounted on %s", v->config->name,
-                         v->mount->target);
-        else if (v->call && v->action == PLAN_MOUNT)
+        if (at_work == PLAN_MOUNT)
                 log_full(LOG_NOTICE, 0, &about,
                          "%s is not configured any more, but was being mounted, and may be in a "
                          "moment",
-                         v->config->name);
+                         name);
+        else if (v->mount &&
+                 (at_work == PLAN_UNMOUNT || at_work == PLAN_EJECT || at_work == PLAN_DETACH))
+                log_full(LOG_NOTICE, 0, &about,
+                         "%s is not configured any more, but was being unmounted, and may be gone "
+                         "from %s in a moment",
+                         name, v->mount->target);
+        else if (v->mount)
+                log_full(LOG_NOTICE, 0, &about,
+                         "%s is not configured any more; it stays mounted on %s", name,
+                         v->mount->target);
+}
+
+static void on_volume_goes(Volume *v)
+{
+        log_goes(v);
         if (v->is_published)
                 bus_volume_removed(bus_connection(v->manager->bus), v);
 }

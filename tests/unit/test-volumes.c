@@ -2,6 +2,8 @@
 
 /* What becomes of volumes when their files come, change and go. */
 
+#include "capture.h"
+#include "log.h"
 #include "macro.h"
 #include "scene.h"
 
@@ -205,6 +207,46 @@ static void test_reload_removes(void)
         ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
 }
 
+/* Nothing is said to stay that is about to go. */
+static void test_reload_removes_at_work(void)
+{
+        static const struct {
+                const char *name;
+                FakeMethod held;
+                bool unmounts;
+                const char *said;
+        } rows[] = {
+                { "nothing", FAKE_ADOPT, false, "; it stays mounted on /mnt/data\n" },
+                { "mounting", FAKE_MOUNT, false, " was being mounted, and may be in a moment\n" },
+                { "unmounting", FAKE_UNMOUNT, true,
+                  " was being unmounted, and may be gone from /mnt/data in a moment\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer, *said;
+                Capture c;
+
+                test_row(rows[i].name);
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                fake_mountd_answer(s->mountd, rows[i].held, held);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                if (rows[i].unmounts)
+                        (void)scene_request(s, "data", VERB_UNMOUNT, &answer);
+                scene_settle(s);
+                scene_remove(s, "data");
+                log_set_level(LOG_NOTICE);
+                c = capture_begin(stderr, STDERR_FILENO);
+                scene_reload(s);
+                said = capture_end(&c);
+                ASSERT_CONTAINS(said, "data is not configured any more");
+                ASSERT_CONTAINS(said, rows[i].said);
+                fake_mountd_release(s->mountd);
+        }
+}
+
 /* Removed while mounted, and there again: mountd's record knows it. */
 static void test_reload_brings_back(void)
 {
@@ -244,5 +286,5 @@ static void test_reload_while_mounting(void)
 TEST_MAIN(TEST(reload_adds), TEST(reload_changes), TEST(reload_changes_back),
           TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
           TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
-          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_brings_back),
-          TEST(reload_while_mounting))
+          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_removes_at_work),
+          TEST(reload_brings_back), TEST(reload_while_mounting))
