@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import tap
+
 COMPLETION = Path(__file__).resolve().parents[2] / "conf/completion"
 
 # Writes down what it is asked, and answers as far as completions ask.
@@ -111,22 +113,20 @@ def check_fish(shell):
     yield from has(shell.fish("wslbarectl unmount "), ["data", "backup"], "unmount")
 
 
+def in_shell(program, check):
+    """CHECK with a shell of its own, where there is such a program."""
+    def run():
+        if not shutil.which(program):
+            raise tap.Skip(f"{program} is not installed")
+        with tempfile.TemporaryDirectory() as directory:
+            yield from check(Shell(Path(directory)))
+    return run
+
+
 def main():
     cases = {"bash columns": check_bash_columns, "bash without a verb": check_bash_without_verb,
              "bash files": check_bash_files, "fish": check_fish}
-    print(f"1..{len(cases)}")
-    failed = False
-    for i, (name, run) in enumerate(cases.items(), 1):
-        if not shutil.which(name.split()[0]):
-            print(f"ok {i} - {name} # SKIP {name.split()[0]} is not installed")
-            continue
-        with tempfile.TemporaryDirectory() as directory:
-            faults = list(run(Shell(Path(directory))))
-        failed |= bool(faults)
-        for fault in faults:
-            print(f"# {fault}")
-        print(f"{'not ok' if faults else 'ok'} {i} - {name}")
-    return 1 if failed else 0
+    return tap.run({name: in_shell(name.split()[0], check) for name, check in cases.items()})
 
 
 if __name__ == "__main__":

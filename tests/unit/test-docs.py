@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import tap
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETIONS = ("bash/wslbarectl", "zsh/_wslbarectl", "fish/wslbarectl.fish")
 
@@ -129,6 +131,8 @@ def check_bus():
 
 
 def check_mandoc():
+    if not shutil.which("mandoc"):
+        raise tap.Skip("mandoc is not installed")
     pages = sorted((ROOT / "conf/man").iterdir())
     done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, check=False)
@@ -147,18 +151,7 @@ def main():
         "bus": check_bus,
         "mandoc": check_mandoc,
     }
-    print(f"1..{len(cases)}")
-    failed = False
-    for i, (name, check) in enumerate(cases.items(), 1):
-        if name == "mandoc" and not shutil.which("mandoc"):
-            print(f"ok {i} - {name} # SKIP mandoc is not installed")
-            continue
-        faults = list(check())
-        failed |= bool(faults)
-        for fault in faults:
-            print(f"# {fault}")
-        print(f"{'not ok' if faults else 'ok'} {i} - {name}")
-    return 1 if failed else 0
+    return tap.run(cases)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
+
+import tap
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -154,16 +157,7 @@ def main():
         **{f"home_of_{h}": check_header(h, homes) for h, homes in HEADER_HOMES.items()},
         **{f"home_of_{c.split('|')[0]}()": check_calls(c, homes) for c, homes in CALL_HOMES.items()},
     }
-    wanted = {name: check for name, check in cases.items() if len(sys.argv) < 2 or name in sys.argv[1:]}
-    failed = False
-    print(f"1..{len(wanted)}")
-    for i, (name, check) in enumerate(wanted.items(), 1):
-        faults = list(check(sources))
-        failed |= bool(faults)
-        for fault in faults:
-            print(f"# {fault}")
-        print(f"{'not ok' if faults else 'ok'} {i} - {name}")
-    return 1 if failed else 0
+    return tap.run({name: partial(check, sources) for name, check in cases.items()})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
+
+import tap
 
 TESTS = Path(__file__).resolve().parents[1]
 NAME = re.compile(r"`([\w-]+)\.(\w+)`")
@@ -29,19 +32,18 @@ def rows():
                              for match in NAME.findall(names)]
 
 
+def check_row(tests):
+    if not tests:
+        yield "there is no test"
+    for layer, file, name in tests:
+        if not is_there(layer, file, name):
+            yield f"{layer} {file}.{name} is not there"
+
+
 def main():
-    table = list(rows())
-    print(f"1..{len(table) + 1}")
-    print(f"{'ok' if len(table) > 20 else 'not ok'} 1 - table")
-    failed = len(table) <= 20
-    for i, (what, tests) in enumerate(table, 2):
-        missing = [test for test in tests if not is_there(*test)]
-        for layer, file, name in missing:
-            print(f"# {layer} {file}.{name} is not there")
-        good = tests and not missing
-        failed |= not good
-        print(f"{'ok' if good else 'not ok'} {i} - {what}")
-    return 1 if failed else 0
+    table = dict(rows())
+    cases = {"table": lambda: [] if len(table) > 20 else [f"it has only {len(table)} rows"]}
+    return tap.run(cases | {what: partial(check_row, tests) for what, tests in table.items()})
 
 
 if __name__ == "__main__":
