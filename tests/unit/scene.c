@@ -171,6 +171,12 @@ void scene_start_with_device(Scene *s)
         scene_settle(s);
 }
 
+void scene_start_with_data(Scene *s, const char *more)
+{
+        scene_configure(s, "data", UUID_A, more);
+        scene_start_with_device(s);
+}
+
 void scene_reload(Scene *s)
 {
         manager_reload(s->manager);
@@ -254,6 +260,15 @@ bool scene_request(Scene *s, const char *name, VolumeVerb verb, const char **ret
         }
         volume_refusal_done(&why);
         return r >= 0;
+}
+
+const char *scene_ask(Scene *s, VolumeVerb verb)
+{
+        const char *answer;
+
+        (void)scene_request(s, "data", verb, &answer);
+        scene_settle(s);
+        return answer;
 }
 
 void scene_look_again(Scene *s)

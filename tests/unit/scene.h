@@ -56,6 +56,8 @@ void scene_start(Scene *s);
 void scene_connect(Scene *s);
 /* Starts, then plugs 1, whose sequence is 7, with UUID_A, and settles. */
 void scene_start_with_device(Scene *s);
+/* The same with a volume, data, for it, and MORE lines of [Mount]. */
+void scene_start_with_data(Scene *s, const char *more);
 /* Runs the loop until nothing more happens, less what timers will do. */
 void scene_settle(Scene *s);
 /* Loads the files again, and settles. */
@@ -77,6 +79,8 @@ Volume *scene_volume(const Scene *s, const char *name);
  * answer is:
  * "" done, the error's name, NULL none yet. False: refused, with the error in *RET. */
 bool scene_request(Scene *s, const char *name, VolumeVerb verb, const char **ret);
+/* The same of data, settles, and returns the answer. */
+const char *scene_ask(Scene *s, VolumeVerb verb);
 /* As an event of mountinfo, which a memfd cannot give, would: has all volumes looked at again. */
 void scene_look_again(Scene *s);
 /* Makes the timer that NAME waits for expire. */

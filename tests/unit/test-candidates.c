@@ -33,8 +33,7 @@ static void test_mounted_stays_when_a_second_comes(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         scene_plug(s, 2, 8, UUID_A);
         scene_settle(s);
         ASSERT_STATE(s, "data", "mounted");

@@ -19,8 +19,7 @@ static void test_foreign_unmount_is_respected(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -57,8 +56,7 @@ static void test_kept_mounted(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "KeepMounted=yes\n");
         for (unsigned i = 1; i <= 3; i++) {
                 unmount_by_others(s, "/mnt/data");
                 ASSERT_STATE(s, "data", "mounted");
@@ -82,8 +80,7 @@ static void test_kept_mounted_after_failures(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "KeepMounted=yes\n");
         fake_mountd_answer(s->mountd, FAKE_MOUNT, unreadable);
         unmount_by_others(s, "/mnt/data");
         ASSERT_STATE(s, "data", "failed");
@@ -105,8 +102,7 @@ static void test_kept_mounted_on_another_target(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
         const char *text = "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/new\nKeepMounted=yes\n";
 
-        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "KeepMounted=yes\n");
         scene_write(s, "data", text);
         manager_reload(s->manager);
         unmount_by_others(s, "/mnt/data");

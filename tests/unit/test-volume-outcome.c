@@ -138,8 +138,7 @@ static void test_garbage_of_a_verification(void)
                 _cleanup_(scene_freep) Scene *s = scene_new();
                 const FakeAnswer garbage = { .kind = FAKE_GARBAGE, .write = writers[i] };
 
-                scene_configure(s, "data", UUID_A, "");
-                scene_start_with_device(s);
+                scene_start_with_data(s, "");
                 fake_mountd_answer(s->mountd, FAKE_ADOPT, garbage);
                 manager_doubt(s->manager);
                 scene_settle(s);
@@ -178,8 +177,7 @@ static void test_adopting_fails(void)
 
         (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
         fake_mountd_answer(s->mountd, FAKE_ADOPT, wrong);
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         ASSERT_STATE(s, "data", "failed");
         ASSERT_FAILURE(s, "data", "verify");
         ASSERT_CALLS(s, 0, 0, 0, 1);
@@ -221,8 +219,7 @@ static void test_hanging_unmount(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
         const char *answer;
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, hanging);
         ASSERT(scene_request(s, "data", false, &answer));
         scene_settle(s);
@@ -240,8 +237,7 @@ static void test_hanging_target(void)
 
                 if (verb == VERB_MOUNT)
                         continue;
-                scene_configure(s, "data", UUID_A, "");
-                scene_start_with_device(s);
+                scene_start_with_data(s, "");
                 fake_mountd_answer(s->mountd, FAKE_TARGET, hanging);
                 ASSERT(scene_request(s, "data", verb, &answer));
                 scene_settle(s);
@@ -421,8 +417,7 @@ static void test_asked_while_put_off(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
         const char *answer;
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_answer(s->mountd, FAKE_ADOPT, hanging);
         manager_doubt(s->manager);
         scene_settle(s);
@@ -441,8 +436,7 @@ static void test_lost_while_it_hangs(void)
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_(scene_freep) Scene *s = scene_new();
 
-                scene_configure(s, "data", UUID_A, "");
-                scene_start_with_device(s);
+                scene_start_with_data(s, "");
                 fake_mountd_answer(s->mountd, FAKE_ADOPT, rows[i]);
                 manager_doubt(s->manager);
                 scene_settle(s);

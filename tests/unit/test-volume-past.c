@@ -149,8 +149,7 @@ static void test_unmount_in_progress_is_put_off(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         for (unsigned i = 0; i < 3; i++)
                 fake_mountd_answer(s->mountd, FAKE_UNMOUNT, in_progress);
         scene_unplug(s, 1);

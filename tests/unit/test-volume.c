@@ -48,8 +48,7 @@ static void test_fingerprint_is_of_the_file(void)
         const ConfigSource source = { .dirs = s->dirs, .owner = geteuid() };
         char *problem = NULL;
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
         ASSERT_STR(fake_mountd_last(s->mountd)->fingerprint, config->fingerprint);
 }
@@ -88,8 +87,7 @@ static void test_auto_no(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "Auto=no\n");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "Auto=no\n");
         ASSERT_STATE(s, "data", "unmounted");
         ASSERT_STR(scene_volume(s, "data")->device, "/dev/fake1");
         scene_unplug(s, 1);
@@ -112,8 +110,7 @@ static void test_gone_while_mounted(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -144,8 +141,7 @@ static void test_emptied_while_mounted(void)
         Device *d = scene_device(1, 7, NULL);
 
         d->size = 0;
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         scene_event(s, 1, 10, d);
         scene_settle(s);
@@ -166,8 +162,7 @@ static void test_replaced_while_mounted(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         scene_plug(s, 1, 8, UUID_B);
         scene_settle(s);
         ASSERT_STATE(s, "data", "absent");
@@ -218,8 +213,7 @@ static void test_mounted_before_is_adopted(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
         int id = fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         ASSERT_STATE(s, "data", "mounted");
         ASSERT_CALLS(s, 0, 0, 0, 1);
         ASSERT_STR(fake_mountd_last(s->mountd)->name, "data");
@@ -613,8 +607,7 @@ static void test_lost_is_unmounted_before_the_target_stops(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, held);
         scene_unplug(s, 1);
         scene_settle(s);
@@ -631,8 +624,7 @@ static void test_foreign_unmount_stops_the_target(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -661,8 +653,7 @@ static void test_foreign_remount_by_another_id(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_unmount(s->mountd, "/mnt/data");
         (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "tmpfs");
         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, unreadable); /* cannot tidy up, go on */
@@ -676,8 +667,7 @@ static void test_somebody_moves_it(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "mounted");
@@ -703,8 +693,7 @@ static void test_somebody_moves_what_is_kept(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "KeepMounted=yes\n");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "KeepMounted=yes\n");
         fake_mountd_move(s->mountd, "/mnt/data", "/mnt/elsewhere");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "mounted");
@@ -732,8 +721,7 @@ static void test_btrfs_is_known_by_its_number(void)
                 test_row(rows[i].row);
                 (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "btrfs",
                                         "/dev/fake1");
-                scene_configure(s, "data", UUID_A, "");
-                scene_start_with_device(s);
+                scene_start_with_data(s, "");
                 ASSERT_CALLS(s, 0, 0, 0, 1);
                 v = scene_volume(s, "data");
                 fake_mountd_unmount(s->mountd, "/mnt/data");
@@ -748,8 +736,7 @@ static void test_somebody_mounts_it_again(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
 
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         fake_mountd_unmount(s->mountd, "/mnt/data");
         scene_look_again(s);
         ASSERT_STATE(s, "data", "unmounted");
@@ -764,8 +751,7 @@ static void test_foreign_mount_on_the_target(void)
         _cleanup_(scene_freep) Scene *s = scene_new();
 
         (void)fake_mountd_mount(s->mountd, makedev(0, 50), "/mnt/data", "tmpfs", "rubbish");
-        scene_configure(s, "data", UUID_A, "");
-        scene_start_with_device(s);
+        scene_start_with_data(s, "");
         ASSERT_STATE(s, "data", "failed");
         ASSERT_FAILURE(s, "data", "target");
         ASSERT_EQ(scene_volume(s, "data")->failure_errno, EBUSY);
