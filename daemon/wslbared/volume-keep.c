@@ -43,14 +43,12 @@ static bool is_too_often(const Volume *v)
         return oldest != 0 && manager_now(v->manager) - oldest < KEEP_SPAN_USEC;
 }
 
-bool volume_keeps(const Volume *v)
+bool volume_keep(Volume *v)
 {
-        return is_wanted(v) && !is_too_often(v);
-}
-
-void volume_note_kept(Volume *v)
-{
+        if (!is_wanted(v) || is_too_often(v))
+                return false;
         v->kept_usec[v->n_kept++ % VOLUME_KEEP_MAX] = manager_now(v->manager);
+        return true;
 }
 
 void volume_log_foreign_unmount(const Volume *v, bool marked, bool keeps)

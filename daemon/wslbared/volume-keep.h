@@ -9,12 +9,9 @@
  * that they share. */
 bool volume_is_marked(const Volume *v, const Device *d);
 
-/* Whether V, whose mount is gone, is to be mounted again: its file says so, and it did not happen
- * VOLUME_KEEP_MAX times within the last minute. */
-bool volume_keeps(const Volume *v);
+/* Whether V, whose mount went just now, is to be mounted again: its file says so, and that was not
+ * said VOLUME_KEEP_MAX times within the last minute. Each time counts, whatever comes of it. */
+bool volume_keep(Volume *v);
 
 /* Says that it was unmounted by somebody else, MARKED by intent, and what becomes of it. */
 void volume_log_foreign_unmount(const Volume *v, bool marked, bool keeps);
-
-/* It was mounted again. */
-void volume_note_kept(Volume *v);

@@ -6,7 +6,6 @@
 #include "macro.h"
 #include "manager.h"
 #include "text.h"
-#include "volume-keep.h"
 #include "volume-outcome.h"
 #include "volume-past.h"
 #include "volume-state.h"
@@ -172,8 +171,6 @@ static void take_mount(Volume *v, MountdResult *r, bool made)
                 take_failure(v, &lost_track);
                 return;
         }
-        if (v->mount && made)
-                volume_note_kept(v);
         volume_mount_free(v->mount);
         v->mount = mount;
         if (made)

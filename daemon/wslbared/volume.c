@@ -381,7 +381,7 @@ static void look_after_gone(Volume *v, PlanInput *in)
         if (in->mount != PLAN_MOUNT_GONE || !in->mount_device)
                 return;
         v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back && !v->mount->unmounting &&
-                     (was_kept || volume_keeps(v));
+                     (was_kept || volume_keep(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
         if (was_kept)
                 return;

@@ -108,7 +108,7 @@ typedef struct Volume {
                               device */
         uint64_t held_diskseq;
         bool is_kept; /* its mount is gone, and to be made again: see volume-keep.h */
-        uint64_t kept_usec[VOLUME_KEEP_MAX]; /* when that was done, CLOCK_MONOTONIC; a ring */
+        uint64_t kept_usec[VOLUME_KEEP_MAX]; /* since when, CLOCK_MONOTONIC; a ring */
         unsigned n_kept;
 
         /* What was asked for. */

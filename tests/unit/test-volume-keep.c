@@ -76,6 +76,27 @@ static void test_kept_mounted(void)
         ASSERT_STATE(s, "data", "mounted");
 }
 
+/* Nor more often where mountd dies each time, having mounted it. */
+static void test_kept_mounted_while_mountd_dies(void)
+{
+        static const FakeAnswer drop = { .kind = FAKE_DROP };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_start_with_data(s, "KeepMounted=yes\n");
+        for (unsigned i = 1; i <= 3; i++) {
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, drop);
+                unmount_by_others(s, "/mnt/data");
+                (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4",
+                                        "/dev/fake1");
+                scene_connect(s);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_CALLS(s, 0, 1 + i, 0, i);
+        }
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_STATE(s, "data", "unmounted");
+}
+
 static void test_kept_mounted_after_failures(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -166,6 +187,7 @@ static void test_marked_is_left_alone(void)
         ASSERT_STATE(s, "data", "mounted");
 }
 
-TEST_MAIN(TEST(foreign_unmount_is_respected), TEST(kept_mounted), TEST(kept_mounted_after_failures),
+TEST_MAIN(TEST(foreign_unmount_is_respected), TEST(kept_mounted),
+          TEST(kept_mounted_while_mountd_dies), TEST(kept_mounted_after_failures),
           TEST(kept_mounted_on_another_target), TEST(kept_mounted_where_it_is_shared),
           TEST(marked_is_left_alone))
