@@ -53,6 +53,7 @@ class Volume:
         self.file = GOOD
         self.options = ""
         self.is_directory_lost = False  # another name does not know who made it
+        self.is_name_unheard = False  # there was no good file of that name since it was given
         # At the last rest:
         self.mount = None  # mount ID, diskseq
         self.dependant = []  # the process of the service that needs it; None: it may be another one
@@ -94,7 +95,7 @@ class Volume:
 
     def rename(self, name):
         self.name = name
-        self.is_file_touched = self.is_directory_lost = self.is_renamed = True
+        self.is_file_touched = self.is_directory_lost = self.is_name_unheard = self.is_renamed = True
         self.dependant = None
         if not self.mount or self.is_touched:
             self.note(ANY)
@@ -138,6 +139,7 @@ class Volume:
         self.attached = set(attached)
         self.mount = (mount["id"], mount["diskseq"]) if mount else None
         self.may_mount = self.file == GOOD
+        self.is_name_unheard &= self.file != GOOD
         self.is_touched = self.is_file_touched = self.is_renamed = False
         self.notes = []
         self.n_attached = self.n_kept = 0
@@ -248,7 +250,8 @@ class Model:
             mounts = self.mounts_of(volume, look)
             attached = [disk.diskseq for disk in look.attached if disk in volume.disks]
             volume.settle(mounts[0] if mounts else None, attached, is_new)
-            volume.dependant = look.dependants[volume]
+            # Where the name is no volume's, nobody but mountd, at its next start, stops what an earlier one left.
+            volume.dependant = None if volume.is_name_unheard else look.dependants[volume]
         self.pids = look.processes
         self.fds = {pid: self.fds.get(pid, n) for pid, n in look.fds.items()}
         self.may_die = set()
