@@ -18,6 +18,15 @@ static const char *const fixed[] = {
         "DEVTYPE=disk",
 };
 
+/* Version 252 of libudev itself dies of lists without a tag, which udevd never sends. */
+static bool is_empty_list(const char *line)
+{
+        const char *equals = strchr(line, '=');
+
+        return (startswith(line, "TAGS=") || startswith(line, "CURRENT_TAGS=")) &&
+               equals[1 + strspn(equals + 1, ":")] == '\0';
+}
+
 /* libudev reads them from the environment. */
 static struct udev_device *make_device(struct udev *udev, const uint8_t *data, size_t size)
 {
@@ -27,7 +36,10 @@ static struct udev_device *make_device(struct udev *udev, const uint8_t *data, s
         char *line;
 
         while (n < PROPERTIES_MAX && (line = fuzz_line(&data, &size)))
-                properties[n++] = line;
+                if (is_empty_list(line))
+                        free(line);
+                else
+                        properties[n++] = line;
         for (size_t i = 0; i < ELEMENTSOF(fixed); i++) {
                 properties[n] = strdup(fixed[i]);
                 CHECK(properties[n]);
