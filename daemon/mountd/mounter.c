@@ -120,6 +120,8 @@ static int attach(const Mounter *m, const VolumeConfig *config, const BlockDevic
         r = detached_mount(config, m->staging, b->device, read_only, &options, &fd, report);
         if (r < 0)
                 return r;
+        /* Whatever becomes of us then, it is not unmounted by intent any more. */
+        shared_unmark(m->shared, config->where, b->device->devnum, b->device->diskseq);
         r = mount_attach(fd, target->fd, &id, &error);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r, "Cannot mount on %s: %s",
@@ -280,11 +282,10 @@ int mounter_mount(const Mounter *m, const VolumeConfig *config, dev_t devnum, ui
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_TARGET, r,
                                    "Cannot read mountinfo: %s", strerror(-r));
-        r = r > 0 ? adopt(m, config, config->where, config->where, b.device, id, NULL, report)
-                  : mount_anew(m, config, &b, report);
-        if (r >= 0)
-                shared_unmark(m->shared, config->where, devnum, diskseq);
-        return r;
+        if (r == 0)
+                return mount_anew(m, config, &b, report);
+        shared_unmark(m->shared, config->where, devnum, diskseq);
+        return adopt(m, config, config->where, config->where, b.device, id, NULL, report);
 }
 
 /* Whether the record says that the mount ID is ours, and of just this incarnation of the device;

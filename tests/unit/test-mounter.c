@@ -16,6 +16,7 @@
 #include "record.h"
 #include "served-data.h"
 #include "served.h"
+#include "shared.h"
 #include "test.h"
 #include "text.h"
 
@@ -409,28 +410,13 @@ static void ignore_percent(unsigned percent, void *userdata)
 {
 }
 
-static void test_undone_where_it_is(void)
+/* Without a service; the volume is data on WHERE. */
+static Report *mount_here(const char *where, MounterProgress progress, void *userdata)
 {
         _cleanup_(volume_config_freep) VolumeConfig *config = NULL;
-        _cleanup_(report_freep) Report *report = NULL;
-        _cleanup_free_ char *d = NULL, *e = NULL, *where = NULL, *place = NULL, *problem = NULL;
+        const char *const sbin[] = { served.sbin, NULL };
         const char *dirs[] = { served.config, NULL };
         const ConfigSource source = { .dirs = dirs, .owner = getuid() };
-        unsigned n_mounts;
-
-        served_begin_with_disks();
-        report = report_new();
-        ASSERT(report);
-        d = text_format("%s/d", served.base);
-        e = text_format("%s/e", served.base);
-        where = text_format("%s/data", d);
-        place = text_format("%s/data", e);
-        ASSERT_OK(mkdir(served.records, 0755));
-        ASSERT_OK(mkdir(d, 0755));
-        served_configure("data", where, "Check=never\n");
-        ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
-        const char *const sbin[] = { served.sbin, NULL };
-        char *paths[] = { d, e, place };
         const Mounter m = {
                 .records = served.records,
                 .staging = served.run,
@@ -439,16 +425,65 @@ static void test_undone_where_it_is(void)
                 .checks = served.checks,
                 .sbin = sbin,
                 .errors_fd = -1,
-                .progress = snatch,
+                .progress = progress,
                 .percent = ignore_percent,
-                .userdata = paths,
+                .userdata = userdata,
         };
+        Report *report = report_new();
+        char *problem = NULL;
+
+        ASSERT(report);
+        ASSERT_OK(mkdir(served.records, 0755));
+        served_configure("data", where, "Check=never\n");
+        ASSERT_OK(config_load_volume(&source, "data", &config, &problem));
+        (void)mounter_mount(&m, config, served.disk.devnum, served.disk.diskseq, report);
+        return report;
+}
+
+static void test_undone_where_it_is(void)
+{
+        _cleanup_(report_freep) Report *report = NULL;
+        _cleanup_free_ char *d = NULL, *e = NULL, *where = NULL, *place = NULL;
+        unsigned n_mounts;
+
+        served_begin_with_disks();
+        d = text_format("%s/d", served.base);
+        e = text_format("%s/e", served.base);
+        where = text_format("%s/data", d);
+        place = text_format("%s/data", e);
+        ASSERT_OK(mkdir(d, 0755));
+        char *paths[] = { d, e, place };
         n_mounts = count_mounts();
-        ASSERT(mounter_mount(&m, config, served.disk.devnum, served.disk.diskseq, report) < 0);
+        report = mount_here(where, snatch, paths);
         ASSERT_STR(report_get(report, "Step"), "verify");
         ASSERT_CONTAINS(report_get(report, "Message"), "somewhere else");
         ASSERT_EQ(count_mounts(), n_mounts);
         ASSERT(!record_of("data"));
+}
+
+static void note_mark(FailureStep step, void *userdata)
+{
+        char *marks = userdata; /* "m" marked, "-" not, at each step */
+
+        marks[strlen(marks)] =
+                shared_is_marked(served.shared, served.disk.devnum, served.disk.diskseq) ? 'm'
+                                                                                         : '-';
+}
+
+/* Whoever dies after the mount leaves no mark that it was unmounted by intent. */
+static void test_unmarked_before_it_is_mounted(void)
+{
+        _cleanup_(report_freep) Report *report = NULL;
+        _cleanup_free_ char *where = NULL;
+        char marks[16] = "";
+
+        served_begin_with_disks();
+        where = text_format("%s/data", served.shared);
+        ASSERT_OK(shared_mark(served.shared, served.disk.devnum, served.disk.diskseq));
+        report = mount_here(where, note_mark, marks);
+        ASSERT_STR(report_get(report, "Error"), NULL);
+        ASSERT(mount_on(where) > 0);
+        ASSERT_STR(marks, "mmm-"); /* probe, target, mount, verify */
 }
 
 /* Its file names another place by now: it is mounted once, and known to be where it is. */
@@ -534,4 +569,5 @@ static void test_directory_mode(void)
 TEST_MAIN(TEST(mount), TEST(again), TEST(directory_of_others), TEST(mount_is_recorded_before),
           TEST(wrong_device), TEST(probe), TEST(second_device), TEST(targets),
           TEST(target_foreign_not_lost), TEST(adopt), TEST(moved_by_somebody),
-          TEST(undone_where_it_is), TEST(moved), TEST(directory_mode))
+          TEST(undone_where_it_is), TEST(unmarked_before_it_is_mounted), TEST(moved),
+          TEST(directory_mode))
