@@ -384,6 +384,11 @@ static void look_after_gone(Volume *v, PlanInput *in)
                      (was_kept || volume_keep(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
         if (was_kept)
+        if (v->is_kept) { /* also with Auto=no */
+                v->wanted_devnum = in->mount_device->devnum;
+                v->wanted_diskseq = in->mount_device->diskseq;
+                in->mount_wanted = true;
+        }
                 return;
         v->cause_usec = manager_now(v->manager);
         volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);

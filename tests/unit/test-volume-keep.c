@@ -118,6 +118,27 @@ static void test_kept_mounted_after_failures(void)
         ASSERT_CALLS(s, 0, 4, 1, 0);
 }
 
+/* Somebody asked for it once; a restart later it is kept all the same. */
+static void test_kept_mounted_with_auto_no(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+        const char *text =
+                "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/new\nAuto=no\nKeepMounted=yes\n";
+
+        (void)fake_mountd_mount(s->mountd, FAKE_DEVNUM(1), "/mnt/data", "ext4", "/dev/fake1");
+        scene_start_with_data(s, "Auto=no\nKeepMounted=yes\n");
+        ASSERT_STATE(s, "data", "mounted");
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 0, 1);
+
+        scene_write(s, "data", text); /* on another target, too */
+        manager_reload(s->manager);
+        unmount_by_others(s, "/mnt/data");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 1);
+}
+
 static void test_kept_mounted_on_another_target(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -189,5 +210,5 @@ static void test_marked_is_left_alone(void)
 
 TEST_MAIN(TEST(foreign_unmount_is_respected), TEST(kept_mounted),
           TEST(kept_mounted_while_mountd_dies), TEST(kept_mounted_after_failures),
-          TEST(kept_mounted_on_another_target), TEST(kept_mounted_where_it_is_shared),
-          TEST(marked_is_left_alone))
+          TEST(kept_mounted_with_auto_no), TEST(kept_mounted_on_another_target),
+          TEST(kept_mounted_where_it_is_shared), TEST(marked_is_left_alone))
