@@ -315,17 +315,6 @@ static void hold(FakeMountd *f, FakeCall *c, sd_bus_message *call)
         f->held[f->n_held++] = (FakeHeld){ sd_bus_message_ref(call), c };
 }
 
-void fake_mountd_release(FakeMountd *f)
-{
-        const FakeAnswer success = { .kind = FAKE_SUCCESS };
-
-        for (unsigned i = 0; i < f->n_held; i++) {
-                reply(f, f->held[i].call, f->held[i].message, &success);
-                sd_bus_message_unref(f->held[i].message);
-        }
-        f->n_held = 0;
-}
-
 /* An ejection that fails at that step has unmounted it before. */
 static void fail_eject(FakeMountd *f, const FakeCall *c, const FakeAnswer *a)
 {
@@ -335,6 +324,21 @@ static void fail_eject(FakeMountd *f, const FakeCall *c, const FakeAnswer *a)
                 return;
         target = must_have(text_format("%s/%s", f->root, c->name));
         fake_mountd_unmount(f, target);
+}
+
+void fake_mountd_finish(FakeMountd *f, FakeAnswer answer)
+{
+        for (unsigned i = 0; i < f->n_held; i++) {
+                fail_eject(f, f->held[i].call, &answer);
+                reply(f, f->held[i].call, f->held[i].message, &answer);
+                sd_bus_message_unref(f->held[i].message);
+        }
+        f->n_held = 0;
+}
+
+void fake_mountd_release(FakeMountd *f)
+{
+        fake_mountd_finish(f, (FakeAnswer){ .kind = FAKE_SUCCESS });
 }
 
 static int answer_call(FakeMountd *f, FakeCall *c, sd_bus_message *call)

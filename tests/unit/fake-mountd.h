@@ -72,8 +72,9 @@ sd_bus *fake_mountd_bus(FakeMountd *f);
 
 /* The next call of METHOD, after those that were said before, is answered so; others succeed. */
 void fake_mountd_answer(FakeMountd *f, FakeMethod method, FakeAnswer answer);
-/* Lets what was held succeed now. */
+/* Lets what was held succeed now; or end so, which is FAKE_SUCCESS or FAKE_FAILURE. */
 void fake_mountd_release(FakeMountd *f);
+void fake_mountd_finish(FakeMountd *f, FakeAnswer answer);
 
 unsigned fake_mountd_count(const FakeMountd *f, FakeMethod method);
 unsigned fake_mountd_count_all(const FakeMountd *f);

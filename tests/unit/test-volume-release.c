@@ -393,6 +393,46 @@ static void test_replugged_while_asked_to_eject(void)
         }
 }
 
+/* The next incarnation is there before the answer of the one that was ejected, and is mounted; who
+ * asked is told how it ended all the same. */
+static void test_replugged_while_ejecting(void)
+{
+        static const FakeAnswer gone = { FAKE_FAILURE, "MountFailed", "eject",
+                                         ENXIO,        "It went",     NULL };
+        static const struct {
+                const char *row;
+                FakeAnswer answer;
+                const char *error;
+        } rows[] = {
+                { "at work", { .kind = FAKE_HOLD }, "MountFailed" },
+                { "put off",
+                  { FAKE_ERROR, "InProgress", .message = "It is at work" },
+                  "DeviceAbsent" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                const char *answer;
+
+                test_row(rows[i].row);
+                scene_start_with_data(s, "");
+                if (i == 1)
+                        ASSERT_STR(scene_ask(s, VERB_UNMOUNT), "");
+                fake_mountd_answer(s->mountd, FAKE_EJECT, rows[i].answer);
+                ASSERT(scene_request(s, "data", VERB_EJECT, &answer));
+                scene_settle(s);
+                scene_unplug(s, 1);
+                scene_plug(s, 1, 8, UUID_A);
+                scene_settle(s);
+                fake_mountd_finish(s->mountd, gone);
+                scene_settle(s);
+                ASSERT_STR(answer, rows[i].error);
+                ASSERT_STATE(s, "data", "mounted");
+                ASSERT_FAILURE(s, "data", "");
+                ASSERT_EQ(scene_volume(s, "data")->mount->diskseq, 8);
+        }
+}
+
 /* A mount that an earlier wslbared made, and that cannot be adopted. */
 static void test_unmount_of_what_cannot_be_adopted(void)
 {
@@ -416,4 +456,5 @@ TEST_MAIN(TEST(unmount), TEST(replug_ends_what_was_held_back), TEST(lazily), TES
           TEST(busy_for_some), TEST(unmount_fails), TEST(unmount_put_off),
           TEST(unplugged_while_asked_to_unmount), TEST(eject), TEST(eject_of_what_stays),
           TEST(eject_fails), TEST(eject_refuses_and_is_refused),
-          TEST(replugged_while_asked_to_eject), TEST(unmount_of_what_cannot_be_adopted))
+          TEST(replugged_while_asked_to_eject), TEST(replugged_while_ejecting),
+          TEST(unmount_of_what_cannot_be_adopted))
