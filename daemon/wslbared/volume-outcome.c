@@ -208,6 +208,7 @@ static void take_verification(Volume *v, MountdResult *r)
                 mount->error = v->mount->error;
         volume_mount_free(v->mount);
         v->mount = mount;
+        mount->lost = v->mount->lost;
         v->is_changed = true;
         volume_start_afresh(v);
 }

@@ -184,11 +184,15 @@ static void test_member_goes_while_mounted(void)
         plug_member(s, 2, 9, "y"); /* that alone mends nothing */
         ASSERT_FAILURE(s, "data", "run");
         ASSERT_CALLS(s, 0, 1, 0, 0);
+        manager_doubt(s->manager); /* nor does a look */
+        scene_settle(s);
+        ASSERT_FAILURE(s, "data", "run");
+        ASSERT_CALLS(s, 0, 1, 0, 1);
 
         scene_unplug(s, 1); /* the one it was mounted by */
         scene_settle(s);
         ASSERT_STATE(s, "data", "incomplete");
-        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT_CALLS(s, 0, 1, 1, 1);
         ASSERT(fake_mountd_last(s->mountd)->lazy);
         plug_member(s, 1, 10, "x");
         ASSERT_STATE(s, "data", "mounted");
