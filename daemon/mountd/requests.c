@@ -282,7 +282,7 @@ static Report *report_of_death(const Request *q, bool timed_out)
                 (void)report_fail(report, "TimedOut", job_step(q->job), ETIMEDOUT,
                                   "It did not end in time and was given up; the disk may hang");
         else
-                (void)report_fail(report, "MountFailed", job_step(q->job), EIO,
+                (void)report_fail(report, "MountFailed", job_step(q->job), EOWNERDEAD,
                                   "The process that did it died");
         return report;
 }

@@ -17,11 +17,12 @@ static bool is_wanted(const Volumes *volumes, const Device *d)
         return false;
 }
 
-/* Errors that say nothing of the device: it is busy, or mountd is, or short of something. */
+/* Errors that say nothing of the device: it is busy, or mountd is, or short of something, or its
+ * child died. */
 static bool is_passing(const MountdResult *r)
 {
         static const char *const names[] = { "InProgress", "TimedOut", "Hanging" };
-        static const int errors[] = { ENOMEM, EMFILE, ENFILE, EAGAIN };
+        static const int errors[] = { ENOMEM, EMFILE, ENFILE, EAGAIN, EOWNERDEAD };
 
         if (!r->error || r->lost)
                 return false;

@@ -122,6 +122,8 @@ static void take_failure(Volume *v, const MountdResult *r)
         const LogContext about = { v->config->name, v->device };
 
         log_warnings(v, r);
+        if (v->is_call_outdated)
+                return; /* its file is another one by now, and is tried next */
         v->past.verdict = verdict_on(r->error);
         volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
                             find_error(r->error, known), r->message);
@@ -206,9 +208,9 @@ static void take_verification(Volume *v, MountdResult *r)
         }
         if (mount->error == 0)
                 mount->error = v->mount->error;
+        mount->lost = v->mount->lost;
         volume_mount_free(v->mount);
         v->mount = mount;
-        mount->lost = v->mount->lost;
         v->is_changed = true;
         volume_start_afresh(v);
 }
@@ -224,12 +226,14 @@ static void take_unmount(Volume *v)
         set_holders(v, NULL);
 }
 
-/* What was given up may come to its end all the same; and so may the one that is still in the way.
- */
+/* What was given up may come to its end all the same, and so may the one that is still in the way;
+ * what died may have come to it. It is known once the mount can be verified. */
 static void note_unmounting(Volume *v, const MountdResult *r)
 {
-        if (v->mount && !streq(r->error, "Hanging"))
-                v->mount->unmounting = streq(r->error, "TimedOut");
+        if (!v->mount || streq(r->error, "Hanging"))
+                return;
+        v->mount->unmounting = !streq(r->error, "Busy");
+        v->mount->doubted |= v->mount->unmounting;
 }
 
 /* What is mounted yet stays mounted, and what needs it is started again. */
@@ -278,7 +282,7 @@ static void take_eject(Volume *v, MountdResult *r)
 
 /* Tidying up after a mount that is gone failed: there is nothing left to do that a person could not
  * do better. */
-static void give_up_unmount(Volume *v, const MountdResult *r)
+static void give_up_forgetting(Volume *v, const MountdResult *r)
 {
         const LogContext about = { v->config->name, v->device };
 
@@ -288,11 +292,12 @@ static void give_up_unmount(Volume *v, const MountdResult *r)
 }
 
 /* PID 1 executes itself anew, as whenever systemd is upgraded; or somebody had the opposite done
- * just then, and has it by now: that says nothing of the job. */
+ * just then, and has it by now; or who waited for the job died: that says nothing of it. */
 static bool is_momentary(const MountdResult *r)
 {
-        return r->error && (r->errnum == ECONNREFUSED || r->errnum == ECONNRESET ||
-                            r->errnum == ENOTCONN || r->errnum == EPIPE || r->errnum == ECANCELED);
+        return r->error &&
+               (r->errnum == ECONNREFUSED || r->errnum == ECONNRESET || r->errnum == ENOTCONN ||
+                r->errnum == EPIPE || r->errnum == ECANCELED || r->errnum == EOWNERDEAD);
 }
 
 /* A target that cannot be started or stopped is said and left: what is mounted counts. */
@@ -309,6 +314,34 @@ static void take_target(Volume *v, const MountdResult *r, bool active)
                          r->message ? r->message : r->error);
         v->target_active = active;
         v->target_unsure = false;
+}
+
+/* Another program has the disk, or another request is at work. Who wants to take the disk away is
+ * there and waits; who wants it mounted is told what keeps it. */
+static void take_deferral(Volume *v, PlanAction action, MountdResult *r)
+{
+        bool is_mount = action == PLAN_MOUNT || action == PLAN_ADOPT;
+
+        if (is_mount && v->past.deferrals >= DEFERRALS_SHOWN)
+                volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT,
+                                    r->errnum != 0 ? r->errnum : EBUSY, "Busy", r->message);
+        put_off(v, r);
+        if ((v->unmount_wanted || v->eject_devnum != 0) && volume_is_put_off_for_long(v)) {
+                r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;
+                fail_unmount(v, r);
+                volume_start_afresh(v);
+        }
+}
+
+/* What is dead is not to be left mounted. */
+static void fail_detach(Volume *v, MountdResult *r)
+{
+        const LogContext about = { v->config->name, v->device };
+
+        if (v->past.deferrals == 0)
+                log_full(LOG_WARNING, r->errnum, &about, "%s: cannot unmount it lazily: %s",
+                         v->config->name, r->message ? r->message : r->error);
+        take_deferral(v, PLAN_DETACH, r);
 }
 
 static void take_answer(Volume *v, PlanAction action, MountdResult *r)
@@ -331,13 +364,19 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                 take_eject(v, r);
                 break;
         case PLAN_DETACH:
+                if (r->error && !streq(r->error, "NotMounted")) {
+                        fail_detach(v, r);
+                        break;
+                }
+                take_unmount(v);
+                v->held_devnum = 0; /* its disk may be back without being another */
+                break;
         case PLAN_FORGET:
                 if (r->error)
-                        give_up_unmount(v, r);
+                        give_up_forgetting(v, r);
                 else
                         take_unmount(v);
-                /* But on another target by now; or its disk may be back without being another. */
-                if (v->is_kept || action == PLAN_DETACH)
+                if (v->is_kept) /* but on another target by now */
                         v->held_devnum = 0;
                 break;
         case PLAN_START_TARGET:
@@ -349,23 +388,6 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                 break;
         case PLAN_NOTHING:
                 break;
-        }
-}
-
-/* Another program has the disk, or another request is at work. Who wants to take the disk away is
- * there and waits; who wants it mounted is told what keeps it. */
-static void take_deferral(Volume *v, PlanAction action, MountdResult *r)
-{
-        bool is_mount = action == PLAN_MOUNT || action == PLAN_ADOPT;
-
-        if (is_mount && v->past.deferrals >= DEFERRALS_SHOWN)
-                volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT,
-                                    r->errnum != 0 ? r->errnum : EBUSY, "Busy", r->message);
-        put_off(v, r);
-        if ((v->unmount_wanted || v->eject_devnum != 0) && volume_is_put_off_for_long(v)) {
-                r->step = v->mount ? STEP_UNMOUNT : STEP_EJECT;
-                fail_unmount(v, r);
-                volume_start_afresh(v);
         }
 }
 

@@ -116,6 +116,7 @@ void volume_set_config(Volume *v, VolumeConfig *config)
 {
         if (v->mount && !v->mount->recorded)
                 compare_mount(v, config);
+        v->is_call_outdated |= !streq(v->config->fingerprint, config->fingerprint);
         volume_config_free(v->config);
         v->config = config;
         v->config_is_bad = false;
@@ -383,12 +384,12 @@ static void look_after_gone(Volume *v, PlanInput *in)
         v->is_kept = !in->unmount_wanted && !in->eject && !in->held_back && !v->mount->unmounting &&
                      (was_kept || volume_keep(v));
         in->keep = v->is_kept && streq_ptr(v->mount->target, v->config->where);
-        if (was_kept)
         if (v->is_kept) { /* also with Auto=no */
                 v->wanted_devnum = in->mount_device->devnum;
                 v->wanted_diskseq = in->mount_device->diskseq;
                 in->mount_wanted = true;
         }
+        if (was_kept)
                 return;
         v->cause_usec = manager_now(v->manager);
         volume_log_foreign_unmount(v, volume_is_marked(v, in->mount_device), v->is_kept);
@@ -486,6 +487,7 @@ static void follow(Volume *v, const Plan *p)
         if (v->call) {
                 v->action = p->action;
                 v->is_lazy = v->unmount_lazily;
+                v->is_call_outdated = false;
                 free(v->asked);
                 v->asked = p->action == PLAN_MOUNT ? volume_asks(v->config) : NULL;
         }

@@ -132,10 +132,11 @@ typedef struct Volume {
 
         char *asked; /* of the mount that is at work */
 
-        MountdCall *call;  /* at work */
-        PlanAction action; /* that CALL is for */
-        bool is_lazy;      /* what the latest one was to do, if it was to unmount */
-        unsigned percent;  /* of a check that is done */
+        MountdCall *call;      /* at work */
+        PlanAction action;     /* that CALL is for */
+        bool is_call_outdated; /* the file changed since */
+        bool is_lazy;          /* what the latest one was to do, if it was to unmount */
+        unsigned percent;      /* of a check that is done */
         sd_event_source *retry;
         uint64_t mounts_seen; /* a digest, see volume_notices_mounts() */
         bool dirty;           /* to be looked at again */

@@ -61,6 +61,7 @@ static void test_probe_is_put_off(void)
                 { FAKE_ERROR, "Hanging", NULL, 0, "An earlier look still hangs", NULL },
                 { FAKE_FAILURE, "MountFailed", "probe", EMFILE, "Too many open files", NULL },
                 { FAKE_FAILURE, "MountFailed", "probe", ENOMEM, "Cannot fork", NULL },
+                { FAKE_FAILURE, "MountFailed", "probe", EOWNERDEAD, "It died", NULL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

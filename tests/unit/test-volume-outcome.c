@@ -247,6 +247,49 @@ static void test_hanging_target(void)
         }
 }
 
+/* What is dead does not stay mounted because an attempt to end that died. */
+static void test_detach_is_tried_again(void)
+{
+        static const FakeAnswer died = { FAKE_FAILURE, "MountFailed", "unmount",
+                                         EOWNERDEAD,   "It died",     NULL };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_start_with_data(s, "");
+        for (unsigned i = 0; i < 2; i++)
+                fake_mountd_answer(s->mountd, FAKE_UNMOUNT, died);
+        scene_unplug(s, 1);
+        scene_settle(s);
+        for (unsigned i = 1; i <= 2; i++) {
+                ASSERT_STATE(s, "data", "lost");
+                ASSERT_CALLS(s, 0, 1, i, 0);
+                scene_hasten(s, "data");
+        }
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 3, 0);
+        ASSERT(!fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+}
+
+/* A failure says nothing of a file that is another one by now. */
+static void test_file_changes_while_mounting(void)
+{
+        static const FakeAnswer refused = { FAKE_FAILURE, "CheckFailed", "check",
+                                            EUCLEAN,      "Errors",      NULL };
+
+        for (unsigned changed = 0; changed < 2; changed++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, held);
+                scene_start_with_data(s, "");
+                if (changed)
+                        scene_configure(s, "data", UUID_A, "CheckFailure=read-only\n");
+                scene_reload(s);
+                fake_mountd_finish(s->mountd, refused);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", changed ? "mounted" : "failed");
+                ASSERT_CALLS(s, 0, 1 + changed, 0, 0);
+        }
+}
+
 /* PID 1 cannot be reached for a moment: nothing is known of the target, and it is asked again; but
  * not for ever. */
 static void test_target_is_tried_again(void)
@@ -254,13 +297,16 @@ static void test_target_is_tried_again(void)
         static const FakeAnswer away = { FAKE_FAILURE, "MountFailed", "run",
                                          ECONNREFUSED, "So",          NULL },
                                 canceled = { FAKE_FAILURE, "MountFailed", "run",
-                                             ECANCELED,    "So",          NULL };
+                                             ECANCELED,    "So",          NULL },
+                                died = {
+                                        FAKE_FAILURE, "MountFailed", "run", EOWNERDEAD, "So", NULL
+                                };
         _cleanup_(scene_freep) Scene *s = scene_new();
         const char *answer;
 
         scene_configure(s, "data", UUID_A, "");
-        for (unsigned i = 0; i < 2; i++)
-                fake_mountd_answer(s->mountd, FAKE_TARGET, away);
+        fake_mountd_answer(s->mountd, FAKE_TARGET, away);
+        fake_mountd_answer(s->mountd, FAKE_TARGET, died);
         scene_start_with_device(s);
         for (unsigned i = 1; i <= 3; i++) {
                 ASSERT_STATE(s, "data", "mounted");
@@ -452,6 +498,7 @@ TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
           TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
+          TEST(detach_is_tried_again), TEST(file_changes_while_mounting),
           TEST(target_is_tried_again), TEST(put_off_for_long), TEST(eject_put_off_for_long),
           TEST(mount_put_off_for_long), TEST(unmount_put_off_for_long), TEST(asked_while_put_off),
           TEST(lost_while_it_hangs))

@@ -291,6 +291,9 @@ static void test_unmount_that_ends_late(void)
         static const FakeAnswer busy = {
                 FAKE_FAILURE, "Busy", "unmount", EBUSY, "It is used", NULL
         };
+        static const FakeAnswer died = { FAKE_FAILURE, "MountFailed", "unmount",
+                                         EOWNERDEAD,   "It died",     NULL };
+        static const FakeAnswer at_work = { FAKE_ERROR, "InProgress", .message = "It is at work" };
         static const struct {
                 const char *row;
                 const FakeAnswer *answer; /* NULL: we died */
@@ -298,6 +301,7 @@ static void test_unmount_that_ends_late(void)
         } rows[] = {
                 { "we died", NULL, false },
                 { "it took too long", &late, false },
+                { "its child died", &died, false },
                 { "it was busy, and goes later", &busy, true },
         };
 
@@ -314,6 +318,8 @@ static void test_unmount_that_ends_late(void)
                 scene_settle(s);
                 if (rows[i].answer) {
                         fake_mountd_answer(s->mountd, FAKE_UNMOUNT, *rows[i].answer);
+                        fake_mountd_answer(s->mountd, FAKE_ADOPT,
+                                           at_work); /* its child lives yet */
                         ASSERT(scene_request(s, "data", VERB_UNMOUNT, &answer));
                         scene_settle(s);
                         ASSERT_STATE(s, "data", "mounted");
@@ -322,6 +328,24 @@ static void test_unmount_that_ends_late(void)
                 }
                 ASSERT_STATE(s, "data", rows[i].is_kept ? "mounted" : "unmounted");
         }
+}
+
+/* Or it does not end so: then nobody asked for what comes later. */
+static void test_unmount_that_was_not_after_all(void)
+{
+        static const FakeAnswer late = { FAKE_FAILURE, "TimedOut",   "unmount",
+                                         ETIMEDOUT,    "It is late", NULL };
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_start_with_data(s, "KeepMounted=yes\n");
+        fake_mountd_answer(s->mountd, FAKE_UNMOUNT, late);
+        ASSERT_STR(scene_ask(s, VERB_UNMOUNT), "TimedOut");
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 1, 1, 1);
+        fake_mountd_unmount(s->mountd, "/mnt/data");
+        scene_look_again(s);
+        ASSERT_STATE(s, "data", "mounted");
+        ASSERT_CALLS(s, 0, 2, 1, 1);
 }
 
 /* It was not unmounted after all, which mountd may not have put down yet. */
@@ -816,15 +840,15 @@ TEST_MAIN(TEST(attached_is_mounted), TEST(fingerprint_is_of_the_file),
           TEST(mounted_before_is_adopted), TEST(record_of_a_mount_is_adopted),
           TEST(record_of_a_device_that_went), TEST(record_of_a_device_that_is_gone),
           TEST(record_of_a_mount_that_went), TEST(unmount_that_ends_late),
-          TEST(record_of_an_unmount_that_was_not), TEST(record_of_an_attempt),
-          TEST(record_of_an_unmount_holds), TEST(record_of_an_unmount_of_another),
-          TEST(garbage_as_record_is_none), TEST(absent_forgets_what_the_plan_said),
-          TEST(absent_keeps_what_an_attempt_said), TEST(occupied_between_attempts),
-          TEST(target_is_started_once), TEST(target_of_an_earlier_start),
-          TEST(target_that_mountd_stopped), TEST(target_of_a_request_that_is_lost),
-          TEST(target_without_a_mount), TEST(lost_is_unmounted_before_the_target_stops),
-          TEST(foreign_unmount_stops_the_target), TEST(target_cannot_be_started),
-          TEST(foreign_remount_by_another_id), TEST(somebody_moves_it),
-          TEST(somebody_moves_what_is_kept), TEST(btrfs_is_known_by_its_number),
-          TEST(somebody_mounts_it_again), TEST(foreign_mount_on_the_target),
-          TEST(what_is_no_filesystem))
+          TEST(unmount_that_was_not_after_all), TEST(record_of_an_unmount_that_was_not),
+          TEST(record_of_an_attempt), TEST(record_of_an_unmount_holds),
+          TEST(record_of_an_unmount_of_another), TEST(garbage_as_record_is_none),
+          TEST(absent_forgets_what_the_plan_said), TEST(absent_keeps_what_an_attempt_said),
+          TEST(occupied_between_attempts), TEST(target_is_started_once),
+          TEST(target_of_an_earlier_start), TEST(target_that_mountd_stopped),
+          TEST(target_of_a_request_that_is_lost), TEST(target_without_a_mount),
+          TEST(lost_is_unmounted_before_the_target_stops), TEST(foreign_unmount_stops_the_target),
+          TEST(target_cannot_be_started), TEST(foreign_remount_by_another_id),
+          TEST(somebody_moves_it), TEST(somebody_moves_what_is_kept),
+          TEST(btrfs_is_known_by_its_number), TEST(somebody_mounts_it_again),
+          TEST(foreign_mount_on_the_target), TEST(what_is_no_filesystem))
