@@ -325,7 +325,8 @@ class Faults:
         if self.random.random() < 0.5:
             return "udevd-kill", lambda: self.kill("systemd-udevd.service")
         self.udevd_runs = False
-        return "udevd-stop", lambda: [self.systemd("StopUnit", unit) for unit in UDEVD]
+        # Its sockets first: an event that comes between would start it again, with the one socket and not the other.
+        return "udevd-stop", lambda: [self.systemd("StopUnit", unit) for unit in reversed(UDEVD)]
 
     def draw_events(self):
         actions = [self.random.choice(ACTIONS) for _ in range(self.random.randint(1, 8))]
