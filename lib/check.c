@@ -11,23 +11,25 @@ typedef struct CheckProgram {
         const char *package;
         const char *preen; /* mends without asking; NULL: the program does nothing */
         const char *force; /* NULL: it looks at everything each time */
+        const char *prove; /* looks only; NULL: what it calls mended is */
         bool has_progress;
         const char *by_hand; /* NULL: fsck */
 } CheckProgram;
 
 static const CheckProgram programs[] = {
-        { "ext2", "e2fsprogs", "-p", "-f", true, NULL },
-        { "ext3", "e2fsprogs", "-p", "-f", true, NULL },
-        { "ext4", "e2fsprogs", "-p", "-f", true, NULL },
-        { "vfat", "dosfstools", "-a", NULL, false, NULL },
-        { "exfat", "exfatprogs", "-p", NULL, false, NULL },
+        { "ext2", "e2fsprogs", "-p", "-f", NULL, true, NULL },
+        { "ext3", "e2fsprogs", "-p", "-f", NULL, true, NULL },
+        { "ext4", "e2fsprogs", "-p", "-f", NULL, true, NULL },
+        /* Ends with 1 also where it broke off, as when it cannot read: see its man page. */
+        { "vfat", "dosfstools", "-a", NULL, "-n", false, NULL },
+        { "exfat", "exfatprogs", "-p", NULL, NULL, false, NULL },
         /* Both mend themselves when they are mounted. */
-        { "xfs", NULL, NULL, NULL, false, "xfs_repair" },
-        { "btrfs", NULL, NULL, NULL, false, "btrfs check" },
+        { "xfs", NULL, NULL, NULL, NULL, false, "xfs_repair" },
+        { "btrfs", NULL, NULL, NULL, NULL, false, "btrfs check" },
 };
 
 /* What fsck(8) gives to a program of any type. */
-static const CheckProgram any_program = { NULL, NULL, "-a", NULL, false, NULL };
+static const CheckProgram any_program = { NULL, NULL, "-a", NULL, NULL, false, NULL };
 
 static const CheckProgram *find_program(const char *type)
 {
@@ -117,6 +119,21 @@ void check_arguments(const char *type, const char *program, const char *node, bo
         argv[n] = NULL;
 }
 
+bool check_proving_arguments(const char *type, const char *program, const char *node,
+                             const char *argv[CHECK_ARGV_MAX])
+{
+        const CheckProgram *p = find_program(type);
+        size_t n = 0;
+
+        if (!p->prove)
+                return false;
+        argv[n++] = program;
+        argv[n++] = p->prove;
+        argv[n++] = node;
+        argv[n] = NULL;
+        return true;
+}
+
 bool check_parse_progress(const char *line, unsigned *ret)
 {
         /* Where each of the five passes begins, in percent of the time that they usually take. */
@@ -140,7 +157,7 @@ static const struct {
         /* The worst first. */
         { 128, CHECK_BROKEN, "a library of it is missing" },
         { 16, CHECK_BROKEN, "it was called in a way that it does not know" },
-        { 4, CHECK_ERRORS_LEFT, "errors are left" },
+        { CHECK_STATUS_ERRORS_LEFT, CHECK_ERRORS_LEFT, "errors are left" },
         { CHECK_STATUS_OPERATIONAL, CHECK_BROKEN, "it could not do its work" },
         { 32, CHECK_BROKEN, "it was cancelled" },
         /* Of the root filesystem: to be rebooted. */

@@ -57,11 +57,17 @@ const char *check_by_hand(const char *type);
 void check_arguments(const char *type, const char *program, const char *node, bool force,
                      const char *progress, const char *argv[CHECK_ARGV_MAX]);
 
+/* Whether what fsck.TYPE calls mended is to be proven: it is where it then ends with 0, run with
+ * ARGV, which lets it write nothing. */
+bool check_proving_arguments(const char *type, const char *program, const char *node,
+                             const char *argv[CHECK_ARGV_MAX]);
+
 /* Takes a line of e2fsck's progress ("PASS CURRENT MAXIMUM DEVICE"): *ret becomes how much of the
  * whole that is, in percent. False: it is not of that form. */
 bool check_parse_progress(const char *line, unsigned *ret);
 
-/* The status of a program that could not do its work, as when the device is in use. */
+#define CHECK_STATUS_ERRORS_LEFT 4
+/* Of a program that could not do its work, as when the device is in use. */
 #define CHECK_STATUS_OPERATIONAL 8
 
 typedef enum CheckOutcome {

@@ -128,19 +128,14 @@ static char *describe_failure(const VolumeConfig *config, const BlockDevice *b, 
                            check_status_to_string(e->status), e->status, colon, e->words);
 }
 
+static bool has_ended(const FsckEnd *e, CheckOutcome outcome)
+{
+        return !e->timed_out && e->signal == 0 && check_outcome(e->status) == outcome;
+}
+
 static bool is_good(const FsckEnd *e)
 {
-        if (e->timed_out || e->signal > 0)
-                return false;
-        switch (check_outcome(e->status)) {
-        case CHECK_CLEAN:
-        case CHECK_MENDED:
-                return true;
-        case CHECK_ERRORS_LEFT:
-        case CHECK_BROKEN:
-                return false;
-        }
-        return false;
+        return has_ended(e, CHECK_CLEAN) || has_ended(e, CHECK_MENDED);
 }
 
 static int judge(const VolumeConfig *config, const BlockDevice *b, CheckNeed need, const FsckEnd *e,
@@ -167,6 +162,28 @@ static int judge(const VolumeConfig *config, const BlockDevice *b, CheckNeed nee
                               advice ? advice : "", ret_read_only, report);
 }
 
+/* Where that is not sure, whether what E calls mended is; E becomes what says otherwise. */
+static int prove(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
+                 const char *program, int lock_fd, FsckEnd *e)
+{
+        _cleanup_(fsck_end_done) FsckEnd proof = { 0 };
+        const char *argv[CHECK_ARGV_MAX];
+        int r;
+
+        if (!has_ended(e, CHECK_MENDED) ||
+            !check_proving_arguments(type_of(b), program, b->device->node, argv))
+                return 0;
+        r = fsck_run(argv, lock_fd, config->mount_timeout_usec, m->percent, m->userdata, &proof);
+        if (r < 0 || has_ended(&proof, CHECK_CLEAN))
+                return r;
+        if (has_ended(&proof, CHECK_MENDED)) /* it would, if it were let */
+                proof.status = CHECK_STATUS_ERRORS_LEFT;
+        fsck_end_done(e);
+        *e = proof;
+        proof = (FsckEnd){ 0 };
+        return 0;
+}
+
 static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *b, CheckNeed need,
                const char *program, int lock_fd, bool *ret_read_only, Report *report)
 {
@@ -178,6 +195,8 @@ static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *
                         FSCK_PROGRESS, argv);
         m->progress(STEP_CHECK, m->userdata);
         r = fsck_run(argv, lock_fd, config->mount_timeout_usec, m->percent, m->userdata, &end);
+        if (r >= 0)
+                r = prove(m, config, b, program, lock_fd, &end);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot run %s: %s",
                                    program, strerror(-r));

@@ -108,6 +108,20 @@ static void test_arguments(void)
         }
 }
 
+/* fsck.vfat(8): 1 is also what it could not go on with. */
+static void test_proving_arguments(void)
+{
+        const char *argv[CHECK_ARGV_MAX];
+        _cleanup_free_ char *text = NULL;
+
+        ASSERT(check_proving_arguments("vfat", "F", "N", argv));
+        text = join(argv);
+        ASSERT_STR(text, "F -n N");
+        ASSERT(!check_proving_arguments("ext4", "F", "N", argv));
+        ASSERT(!check_proving_arguments("exfat", "F", "N", argv));
+        ASSERT(!check_proving_arguments("f2fs", "F", "N", argv));
+}
+
 static void test_progress(void)
 {
         static const struct {
@@ -179,4 +193,4 @@ static void test_status(void)
         }
 }
 
-TEST_MAIN(TEST(need), TEST(arguments), TEST(progress), TEST(status))
+TEST_MAIN(TEST(need), TEST(arguments), TEST(proving_arguments), TEST(progress), TEST(status))

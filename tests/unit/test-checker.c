@@ -21,13 +21,13 @@
 #define CLEAN "ext4"
 
 /* Each notes that it ran, and with what. */
-static void write_program(const char *script)
+static void write_program(const char *name, const char *script)
 {
         _cleanup_free_ char *text =
                 text_format("#!/bin/sh\necho \"$*\" >%s/ran\n%s\n", served.sbin, script);
-        _cleanup_free_ char *path = text_format("%s/fsck.ext4", served.sbin);
+        _cleanup_free_ char *path = text_format("%s/%s", served.sbin, name);
 
-        test_write(served.sbin, "fsck.ext4", text);
+        test_write(served.sbin, name, text);
         ASSERT_OK(chmod(path, 0755));
 }
 
@@ -39,7 +39,7 @@ static void prepare(const char *image, const char *more, const char *script)
         served_attach(image, &served.disk);
         served_configure("data", served.where, more);
         if (script)
-                write_program(script);
+                write_program("fsck.ext4", script);
 }
 
 static void begin(const char *image, const char *more, const char *script)
@@ -253,6 +253,40 @@ static void test_arguments(void)
         served_stop();
 }
 
+/* What fsck.vfat calls mended may be where it broke off; the kernel need not have the filesystem.
+ */
+static void test_mended_is_proven(void)
+{
+        static const struct {
+                const char *name, *script, *says;
+                bool proves, refuses;
+        } programs[] = {
+                { "clean", "exit 0", "; fsck.vfat: there are no errors", false, false },
+                { "mended", "[ $1 = -n ] || exit 1; exit 0",
+                  "; fsck.vfat: what was wrong was mended", true, false },
+                { "broke off", "echo Read 512 bytes at 0; exit 1",
+                  "errors are left (exit status 4): Read 512 bytes at 0", true, true },
+                { "dies then", "[ $1 = -n ] || exit 1; kill -SEGV $$", "was killed by signal 11",
+                  true, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+                const char *a;
+
+                test_row(programs[i].name);
+                prepare("vfat12", "", NULL);
+                test_write(served.config, "data.conf",
+                           "[Match]\nUUID=1234-ABCD\n[Mount]\nWhere=/mnt/data\nCheck=always\n");
+                write_program("fsck.vfat", programs[i].script);
+                served_start();
+                a = ask_mount("data", &served.disk);
+                ASSERT_CONTAINS(a, programs[i].says);
+                ASSERT_EQ(strncmp(ran(), programs[i].proves ? "-n " : "-a ", 3), 0);
+                ASSERT_EQ(strstr(a, "Error s CheckFailed") != NULL, programs[i].refuses);
+                served_stop();
+        }
+}
+
 /* What is mounted elsewhere looks as if it had not been unmounted. */
 static void test_held(void)
 {
@@ -350,7 +384,7 @@ static void test_outlived(void)
         send_mount();
         WAIT_FOR(ran());
         served_disconnect();
-        write_program("exit 0");
+        write_program("fsck.ext4", "exit 0");
         WAIT_FOR(served_count_children() == 0);
         served_connect();
         ASSERT_CONTAINS(ask_mount("data", &served.disk), "Error s InProgress\nStep s check\n");
@@ -397,6 +431,6 @@ static void test_e2fsck(void)
         served_stop();
 }
 
-TEST_MAIN(TEST(rows), TEST(steps), TEST(arguments), TEST(held), TEST(one_after_the_other),
-          TEST(nobody_stops_it), TEST(not_mounted_meanwhile), TEST(not_checked_meanwhile),
-          TEST(outlived), TEST(e2fsck))
+TEST_MAIN(TEST(rows), TEST(steps), TEST(arguments), TEST(mended_is_proven), TEST(held),
+          TEST(one_after_the_other), TEST(nobody_stops_it), TEST(not_mounted_meanwhile),
+          TEST(not_checked_meanwhile), TEST(outlived), TEST(e2fsck))
