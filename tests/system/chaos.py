@@ -253,6 +253,8 @@ class Chaos:
             if mount["target"].startswith(BELOW):
                 say(f"    {mount['id']} {mount['source']} {mount['target']}")
         say(self.distro.shell("systemctl --no-pager --no-legend --plain --failed; systemctl list-jobs --no-legend;"
+                              f"systemctl is-active {' '.join(UDEVD)} || :; ls -la /run/udev;"
+                              "busctl get-property org.wslbare1 /org/wslbare1 org.wslbare1.Manager EventSource;"
                               "journalctl --no-pager -q -b -n 150 -o short-monotonic"
                               " -u wslbared -u wslbare-mountd", check=False).stdout)
 
