@@ -577,9 +577,34 @@ static void log_goes(const Volume *v)
                          v->mount->target);
 }
 
-static void on_volume_goes(Volume *v)
+/* Whether its mount is another volume's from now on, as where its file was renamed. */
+static bool is_taken_over(const Volume *v, const Config *now)
+{
+        for (size_t i = 0; v->mount && i < now->n_volumes; i++)
+                if (streq_ptr(now->volumes[i]->where, v->mount->target))
+                        return true;
+        return false;
+}
+
+/* Nobody stops it when that mount goes: then it is not for what is bound to this one. */
+static void give_up_target(const Volume *v)
+{
+        const LogContext about = { v->config->name, v->device };
+        MountdCall *call = NULL;
+        int r = mountd_client_set_target(manager_mountd(v->manager), v->config->name, false, NULL,
+                                         NULL, &call);
+
+        mountd_call_free(call); /* it is done without an answer, too */
+        if (r < 0)
+                log_full(LOG_WARNING, r, &about, "Cannot stop wslbare@%s.target: %s",
+                         v->config->name, strerror(-r));
+}
+
+static void on_volume_goes(Volume *v, const Config *now)
 {
         log_goes(v);
+        if ((v->target_active || v->target_unsure) && is_taken_over(v, now))
+                give_up_target(v);
         if (v->is_published)
                 bus_volume_removed(bus_connection(v->manager->bus), v);
 }

@@ -127,9 +127,9 @@ static int add(Volumes *vs, VolumeConfig *config)
         return 0;
 }
 
-static void remove_at(Volumes *vs, size_t i)
+static void remove_at(Volumes *vs, size_t i, const Config *config)
 {
-        vs->going(vs->volumes[i]);
+        vs->going(vs->volumes[i], config);
         volume_free(vs->volumes[i]);
         memmove(vs->volumes + i, vs->volumes + i + 1, (vs->n - i - 1) * sizeof(*vs->volumes));
         vs->n--;
@@ -146,7 +146,7 @@ static void drop_missing(Volumes *vs, const Config *config)
                 if (config_refuses(config, v->config))
                         v->config_is_bad = true;
                 else
-                        remove_at(vs, i - 1);
+                        remove_at(vs, i - 1, config);
         }
 }
 

@@ -11,8 +11,8 @@
 
 typedef struct Volumes Volumes;
 
-/* V is about to be taken out, as its file is gone, and freed. */
-typedef void (*VolumesGoing)(Volume *v);
+/* V is about to be taken out, as NOW, which is not in force yet, has no file of it, and freed. */
+typedef void (*VolumesGoing)(Volume *v, const Config *now);
 
 /* It is empty. RECORDS and FLAGS, of which FLAGS may be NULL: directories of mountd's, where what
  * was done for a volume before we started is looked up. They and SOURCE's must live as long. */

@@ -207,6 +207,27 @@ static void test_reload_removes(void)
         ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
 }
 
+/* What is bound to the old name is stopped: nobody would do that when the mount goes. */
+static void test_reload_renames(void)
+{
+        for (unsigned renamed = 0; renamed < 2; renamed++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+
+                scene_start_with_data(s, "");
+                ASSERT_TARGET(s, 1, 0);
+                scene_remove(s, "data");
+                if (renamed)
+                        scene_write(s, "other",
+                                    "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/data\n");
+                fake_mountd_answer(s->mountd, FAKE_ADOPT, held);
+                scene_reload(s);
+                ASSERT(!volumes_find(manager_volumes(s->manager), "data"));
+                ASSERT_TARGET(s, 1, renamed);
+                ASSERT_CALLS(s, 0, 1, 0, renamed);
+                ASSERT(fake_mountd_is_mounted(s->mountd, "/mnt/data"));
+        }
+}
+
 /* Nothing is said to stay that is about to go. */
 static void test_reload_removes_at_work(void)
 {
@@ -286,5 +307,5 @@ static void test_reload_while_mounting(void)
 TEST_MAIN(TEST(reload_adds), TEST(reload_changes), TEST(reload_changes_back),
           TEST(reload_of_what_is_mounted_elsewhere), TEST(bad_file_of_a_mounted_volume),
           TEST(bad_file_mounts_nothing), TEST(mended_file_of_an_absent_volume),
-          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_removes_at_work),
-          TEST(reload_brings_back), TEST(reload_while_mounting))
+          TEST(bad_from_the_start), TEST(reload_removes), TEST(reload_renames),
+          TEST(reload_removes_at_work), TEST(reload_brings_back), TEST(reload_while_mounting))
