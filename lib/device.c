@@ -264,13 +264,15 @@ static bool parse_devnum(const char *s, dev_t *ret)
         return true;
 }
 
-/* The directory of the only device that this one is made of; -1 where there is none, or more. */
-static int open_slave(int dir_fd)
+/* The directory of the only device that this one is made of; -1, and how many there are, where that
+ * is none, or more, or it is gone. */
+static int open_slave(int dir_fd, unsigned *ret_n)
 {
         int fd = openat(dir_fd, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC), slave_fd = -1;
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
         unsigned n = 0;
 
+        *ret_n = 0;
         if (!d) {
                 close_fd(fd);
                 return -1;
@@ -283,6 +285,7 @@ static int open_slave(int dir_fd)
                 slave_fd = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         }
         (void)closedir(d);
+        *ret_n = n;
         return n == 1 ? slave_fd : close_fd(slave_fd);
 }
 
@@ -291,10 +294,14 @@ static void read_outer(int dir_fd, Device *d)
 {
         _cleanup_close_ int slave_fd = -1, disk_fd = -1;
         char buffer[ATTRIBUTE_MAX + 1];
+        unsigned n;
 
         if (!read_text(dir_fd, "dm/uuid", buffer) || !startswith(buffer, "CRYPT-"))
                 return;
-        slave_fd = open_slave(dir_fd);
+        slave_fd = open_slave(dir_fd, &n);
+        /* Its disk was pulled out, and the mapping stays: as a drive without a medium. */
+        if (slave_fd < 0 && n == 1)
+                d->size = 0;
         disk_fd = slave_fd < 0 ? -1 : open_disk(slave_fd);
         if (disk_fd < 0 || read_attribute(slave_fd, "dev", buffer) == 0 ||
             !parse_devnum(buffer, &d->outer))

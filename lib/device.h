@@ -58,8 +58,9 @@ static inline void device_freep(Device **d)
 
 /* Fills in what sysfs knows of devnum: node, diskseq, read_only, is_partition, outer and size. 0,
  * -ENODEV (no such block device), -ENOMEM or another -errno of opening; what was filled in by then
- * stays. Reads SYSFS/dev/block/MAJOR:MINOR only, and nothing for which the kernel asks the disk;
- * SYSFS is "/sys" but in tests. */
+ * stays. What was unlocked of a device that is gone by now has size 0. Reads
+ * SYSFS/dev/block/MAJOR:MINOR only, and nothing for which the kernel asks the disk; SYSFS is "/sys"
+ * but in tests. */
 int device_read_sysfs(Device *d);
 int device_read_sysfs_at(const char *sysfs, Device *d);
 

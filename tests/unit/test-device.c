@@ -155,13 +155,14 @@ static void test_outer(void)
         static const struct {
                 const char *row, *uuid, *slaves[3];
                 unsigned outer; /* minor */
+                bool is_dead;
         } rows[] = {
                 { "LUKS", "CRYPT-LUKS2-0123-luks-x\n", { "sdb1" }, 17 },
                 { "a whole disk", "CRYPT-BITLK-0123-x\n", { "sdb" }, 16 },
                 { "a logical volume", "LVM-abcd\n", { "sdb1" }, 0 },
                 { "on two", "CRYPT-LUKS2-0123-x\n", { "sdb1", "sdb" }, 0 },
                 { "on none", "CRYPT-LUKS2-0123-x\n", { NULL }, 0 },
-                { "on one that went", "CRYPT-LUKS2-0123-x\n", { "sdc" }, 0 },
+                { "on one that went", "CRYPT-LUKS2-0123-x\n", { "sdc" }, 0, true },
                 { "no mapping", NULL, { "sdb1" }, 0 },
         };
 
@@ -172,6 +173,7 @@ static void test_outer(void)
 
                 test_row(rows[i].row);
                 test_write(sysfs, "devices/dm-0/uevent", "DEVNAME=dm-0\n");
+                test_write(sysfs, "devices/dm-0/size", "8\n");
                 test_write(sysfs, "devices/dm-0/slaves/.x", "");
                 if (rows[i].uuid)
                         test_write(sysfs, "devices/dm-0/dm/uuid", rows[i].uuid);
@@ -189,6 +191,7 @@ static void test_outer(void)
                 ASSERT_OK(device_read_sysfs_at(sysfs, d));
                 ASSERT(d->outer == (rows[i].outer ? makedev(8, rows[i].outer) : 0));
                 ASSERT(d->outer_diskseq == (rows[i].outer ? UINT64_MAX : 0));
+                ASSERT_EQ(d->size, rows[i].is_dead ? 0 : 8 * 512);
         }
 }
 
