@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 #include "advice.h"
 #include "check.h"
@@ -103,9 +104,15 @@ static int decide_because(Plan *p, VolumeState state, const Device *device, Fail
         return decide(p, state, PLAN_NOTHING, device);
 }
 
+/* A part of it that somebody bound there is not it. */
+static bool is_whole(const MountEntry *e)
+{
+        return streq(e->root, "/") || major(e->devnum) == 0;
+}
+
 static const Device *find_source(const PlanInput *in)
 {
-        for (size_t i = 0; in->on_target && i < in->n_fitting; i++)
+        for (size_t i = 0; in->on_target && is_whole(in->on_target) && i < in->n_fitting; i++)
                 if (mount_entry_is_device(in->on_target, in->fitting[i]))
                         return in->fitting[i];
         return NULL;

@@ -119,7 +119,9 @@ static void test_rows(void)
         nowhere.where = NULL;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 char source[] = "/dev/?";
-                MountEntry e = { .target = "/mnt/data", .type = "ext4", .source = source };
+                MountEntry e = {
+                        .root = "/", .target = "/mnt/data", .type = "ext4", .source = source
+                };
                 const Mountinfo mounts = { .entries = &e, .n_entries = rows[i].mounted ? 1 : 0 };
                 const char *step = rows[i].step, *message = rows[i].message;
                 const ClientVolume v = {

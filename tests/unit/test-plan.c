@@ -79,13 +79,16 @@ static const VolumeConfig on_two = {
 };
 
 static const MountEntry by_second = {
-        .devnum = 40, .target = "/mnt/data", .type = "btrfs", .source = "/dev/sdc2"
+        .devnum = 40, .root = "/", .target = "/mnt/data", .type = "btrfs", .source = "/dev/sdc2"
 };
 static const MountEntry ours = {
-        .devnum = 0x801, .target = "/mnt/data", .type = "ext4", .source = "/dev/sda1"
+        .devnum = 0x801, .root = "/", .target = "/mnt/data", .type = "ext4", .source = "/dev/sda1"
+};
+static const MountEntry part = {
+        .devnum = 0x801, .root = "/a", .target = "/mnt/data", .type = "ext4", .source = "/dev/sda1"
 };
 static const MountEntry foreign = {
-        .devnum = 40, .target = "/mnt/data", .type = "tmpfs", .source = "tmpfs"
+        .devnum = 40, .root = "/", .target = "/mnt/data", .type = "tmpfs", .source = "tmpfs"
 };
 
 typedef struct Row {
@@ -174,6 +177,12 @@ static const Row rows[] = {
           PLAN_NOTHING,
           STEP_TARGET,
           "tmpfs (tmpfs) is mounted on /mnt/data" },
+        { "a part of it bound there",
+          { .config = &config, FITS(one), .on_target = &part },
+          VOLUME_FAILED,
+          PLAN_NOTHING,
+          STEP_TARGET,
+          "/dev/sda1 (ext4) is mounted on /mnt/data" },
         { "something else mounted, no device",
           { .config = &config, .fitting = none, .on_target = &foreign },
           VOLUME_ABSENT,
