@@ -129,12 +129,21 @@ static void note_departure(Devices *d, dev_t devnum, uint64_t seqnum)
         d->departures[d->n_departures++] = (Departure){ devnum, seqnum };
 }
 
+/* Where several udevds tell of the same event, one may not know what the other does. */
+static bool tells_more(const HotplugEvent *e, const Device *known)
+{
+        return e->settled && e->device && e->device->content != DEVICE_CONTENT_UNKNOWN &&
+               known->content == DEVICE_CONTENT_UNKNOWN;
+}
+
 /* Whether E was overtaken by one that is known. */
 static bool is_late(const Devices *d, const Seen *s, const HotplugEvent *e)
 {
         const Departure *departure = s ? NULL : find_departure(d, e->devnum);
         uint64_t latest = s ? s->seqnum : departure ? departure->seqnum : 0;
 
+        if (e->seqnum == latest && s && tells_more(e, s->device))
+                return false;
         return e->seqnum != 0 && e->seqnum <= latest;
 }
 

@@ -74,6 +74,8 @@ static const struct {
         { "late all the same", 6, false, 7, "b", DEVICES_NOTHING, 1, 2 },
         { "another filesystem", 7, false, 7, "b", DEVICES_CHANGED, 1, 3 },
         { "the kernel alone says so", 8, false, 7, NULL, DEVICES_CHANGED, 1, 3 },
+        { "and udev of the same", 8, false, 7, "b", DEVICES_CHANGED, 1, 3 },
+        { "and again", 8, false, 7, "b", DEVICES_NOTHING, 1, 3 },
         { "and udev", 9, false, 7, "b", DEVICES_CHANGED, 1, 3 },
         { "the kernel again", 10, false, 7, NULL, DEVICES_CHANGED, 1, 3 },
         { "and udev that it changed", 11, false, 7, "c", DEVICES_CHANGED, 1, 4 },
