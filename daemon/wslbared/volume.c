@@ -165,6 +165,7 @@ void volume_notices_loss(Volume *v, const Device *old)
                 v->mount->lost++;
         if (d || !v->mount)
                 return;
+        v->dirty = true;
         /* Nothing that waits for the disk is to be waited for. */
         if (v->call && is_about_the_device(v->action))
                 volume_forget_call(v);

@@ -272,6 +272,26 @@ static void test_unlocked(void)
         }
 }
 
+/* Its file means another one by now. */
+static void test_unlocked_and_pulled_out(void)
+{
+        _cleanup_(scene_freep) Scene *s = scene_new();
+
+        scene_configure(s, "data", UUID_A, "");
+        scene_start(s);
+        plug_luks(s, 7);
+        unlock(s, 7, UUID_A);
+        ASSERT_STATE(s, "data", "mounted");
+        scene_configure(s, "data", "0b5e2a6c-3a57-4c0e-9a3e-5d7a3f0e9cff", "");
+        scene_reload(s);
+        ASSERT_STATE(s, "data", "mounted");
+        scene_unplug(s, 1);
+        scene_settle(s);
+        ASSERT_STATE(s, "data", "absent");
+        ASSERT_CALLS(s, 0, 1, 1, 0);
+        ASSERT(fake_mountd_last(s->mountd)->lazy);
+}
+
 static void test_unlocked_and_blank(void)
 {
         _cleanup_(scene_freep) Scene *s = scene_new();
@@ -309,4 +329,4 @@ static void test_not_ready_is_not_there(void)
 TEST_MAIN(TEST(two_are_ambiguous), TEST(mounted_stays_when_a_second_comes), TEST(members_come),
           TEST(members_are_held_together), TEST(members_are_the_kernels_business),
           TEST(copy_of_a_member), TEST(member_goes_while_mounted), TEST(unlocked),
-          TEST(unlocked_and_blank), TEST(not_ready_is_not_there))
+          TEST(unlocked_and_pulled_out), TEST(unlocked_and_blank), TEST(not_ready_is_not_there))
