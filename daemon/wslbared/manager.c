@@ -55,8 +55,9 @@ struct Manager {
         sd_event_source *round;
         sd_event_source *ready_timer;
         sd_event_source *later;
-        bool is_config_changed; /* since it was published */
-        bool is_hint_due;       /* other devices are there, or volumes absent */
+        bool is_config_changed;  /* since it was published */
+        bool is_config_outdated; /* what is in force is not what the files say */
+        bool is_hint_due;        /* other devices are there, or volumes absent */
         bool has_met_mountd;
         bool is_ready;
         bool is_reloading;
@@ -329,7 +330,12 @@ static void do_round(Manager *m)
 
 static int on_round(sd_event_source *s, void *userdata)
 {
-        do_round(userdata);
+        Manager *m = userdata;
+
+        if (m->is_config_outdated)
+                manager_reload(m); /* with a round of its own */
+        else
+                do_round(m);
         return 0;
 }
 
@@ -625,6 +631,7 @@ void manager_reload(Manager *m)
         bool announced = m->is_ready;
         int r;
 
+        m->is_config_outdated = false;
         log_info("Reloading the configuration");
         if (m->watch)
                 config_watch_forget(m->watch);
@@ -648,6 +655,18 @@ void manager_reload(Manager *m)
 static void on_config_changed(void *userdata)
 {
         manager_reload(userdata);
+}
+
+void manager_suspect(Manager *m, const VolumeConfig *config)
+{
+        _cleanup_(volume_config_freep) VolumeConfig *now = NULL;
+        _cleanup_free_ char *problem = NULL;
+        int r = config_load_volume(&m->options.config, config->name, &now, &problem);
+
+        if (r >= 0 && streq(now->fingerprint, config->fingerprint))
+                return;
+        m->is_config_outdated = true;
+        manager_wake(m);
 }
 
 int manager_rescan(Manager *m)

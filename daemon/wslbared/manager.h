@@ -72,6 +72,10 @@ int manager_await_rest(Manager *m);
  * said, always ends with it. */
 void manager_reload(Manager *m);
 
+/* mountd found another file than the one of CONFIG, which is in force, and that without a change
+ * that is watched for, as where it was linked elsewhere: reloads, unless it is the same here. */
+void manager_suspect(Manager *m, const VolumeConfig *config);
+
 /* Has every mount verified once again. */
 void manager_doubt(Manager *m);
 

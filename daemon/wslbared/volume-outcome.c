@@ -124,6 +124,8 @@ static void take_failure(Volume *v, const MountdResult *r)
         log_warnings(v, r);
         if (v->is_call_outdated)
                 return; /* its file is another one by now, and is tried next */
+        if (streq(r->error, "ConfigInvalid"))
+                manager_suspect(v->manager, v->config);
         v->past.verdict = verdict_on(r->error);
         volume_fail_attempt(v, r->step != STEP_NONE ? r->step : STEP_MOUNT, r->errnum,
                             find_error(r->error, known), r->message);

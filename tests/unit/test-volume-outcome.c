@@ -4,6 +4,7 @@
 
 #include "macro.h"
 #include "scene.h"
+#include "text.h"
 
 /* What mountd may answer, and what becomes of it. */
 
@@ -269,6 +270,29 @@ static void test_detach_is_tried_again(void)
         ASSERT(!fake_mountd_is_mounted(s->mountd, "/mnt/data"));
 }
 
+/* To link a file elsewhere changes it, without any event in its directory. */
+static void test_file_changes_unseen(void)
+{
+        static const FakeAnswer other = { FAKE_ERROR, "ConfigInvalid", .message = "It changed" };
+
+        for (unsigned changed = 0; changed < 2; changed++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                _cleanup_free_ char *path = text_format("%s/data.conf", s->config),
+                                    *linked = text_format("%s/elsewhere", s->flags);
+
+                scene_configure(s, "data", UUID_A, "");
+                scene_start(s);
+                scene_settle(s);
+                if (changed)
+                        ASSERT_OK(link(path, linked));
+                fake_mountd_answer(s->mountd, FAKE_MOUNT, other);
+                scene_plug(s, 1, 7, UUID_A);
+                scene_settle(s);
+                ASSERT_STATE(s, "data", changed ? "mounted" : "failed");
+                ASSERT_CALLS(s, 0, 1 + changed, 0, 0);
+        }
+}
+
 /* A failure says nothing of a file that is another one by now. */
 static void test_file_changes_while_mounting(void)
 {
@@ -498,7 +522,7 @@ TEST_MAIN(TEST(failure_is_told), TEST(what_is_of_no_use_is_not_tried_again),
           TEST(an_error_of_the_bus_is_a_failure), TEST(garbage_is_a_failure),
           TEST(garbage_of_a_verification), TEST(mounted_after_a_change), TEST(adopting_fails),
           TEST(hanging_is_shown), TEST(hanging_unmount), TEST(hanging_target),
-          TEST(detach_is_tried_again), TEST(file_changes_while_mounting),
+          TEST(detach_is_tried_again), TEST(file_changes_unseen), TEST(file_changes_while_mounting),
           TEST(target_is_tried_again), TEST(put_off_for_long), TEST(eject_put_off_for_long),
           TEST(mount_put_off_for_long), TEST(unmount_put_off_for_long), TEST(asked_while_put_off),
           TEST(lost_while_it_hangs))
