@@ -12,6 +12,8 @@
  */
 #define IDLE_CHECK_USEC (100 * USEC_PER_MSEC)
 #define IDLE_CHECKS 2
+/* udevd itself gives an event 180 s. What was killed with one leaves its queue file behind. */
+#define BUSY_CHECKS_MAX (180 * USEC_PER_SEC / IDLE_CHECK_USEC)
 
 /* Until a look at all devices that failed, for want of memory or descriptors, is taken again. */
 #define SCAN_AGAIN_USEC (5 * USEC_PER_SEC)
@@ -26,7 +28,7 @@ struct Monitor {
         sd_event_source *io;
         sd_event_source *idle_check;
         sd_event_source *scan_again;
-        unsigned n_idle;
+        unsigned n_idle, n_busy;
 };
 
 HotplugSource monitor_source(const Monitor *m)
@@ -101,7 +103,12 @@ static int on_idle_check(sd_event_source *s, uint64_t usec, void *userdata)
 {
         Monitor *m = userdata;
 
-        m->n_idle = hotplug_udev_is_idle() ? m->n_idle + 1 : 0;
+        if (m->source == HOTPLUG_KERNEL || hotplug_udev_is_idle() || m->n_busy >= BUSY_CHECKS_MAX)
+                m->n_idle++;
+        else {
+                m->n_idle = 0;
+                m->n_busy++;
+        }
         if (m->n_idle < IDLE_CHECKS) {
                 int r = sd_event_source_set_time_relative(s, IDLE_CHECK_USEC);
 
@@ -115,7 +122,7 @@ static int on_idle_check(sd_event_source *s, uint64_t usec, void *userdata)
 
 int monitor_watch_udev(Monitor *m)
 {
-        m->n_idle = 0;
+        m->n_idle = m->n_busy = 0;
         if (m->idle_check)
                 return 0;
         return sd_event_add_time_relative(m->event, &m->idle_check, CLOCK_MONOTONIC, 0,

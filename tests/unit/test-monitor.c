@@ -189,4 +189,30 @@ static void test_udev_is_idle(void)
         end(m, event);
 }
 
-TEST_MAIN(TEST(lost_events), TEST(looks_again), TEST(udev_is_idle))
+/* It was killed with an event in hand, and its queue file stays; or it was stopped since. */
+static void test_udev_is_never_idle(void)
+{
+        for (unsigned stopped = 0; stopped < 2; stopped++) {
+                sd_event *event;
+                Monitor *m = start(&event);
+
+                is_idle = false;
+                ASSERT_OK(monitor_watch_udev(m));
+                settle(event);
+                ASSERT_EQ(m->n_busy, 1);
+                if (stopped)
+                        m->source = HOTPLUG_KERNEL;
+                else
+                        m->n_busy = BUSY_CHECKS_MAX;
+                for (unsigned i = 0; i < 2; i++) {
+                        ASSERT_EQ(n_idle, 0);
+                        ASSERT(sd_event_source_set_time(m->idle_check, 0) >= 0);
+                        settle(event);
+                }
+                ASSERT_EQ(n_idle, 1);
+                ASSERT(!m->idle_check);
+                end(m, event);
+        }
+}
+
+TEST_MAIN(TEST(lost_events), TEST(looks_again), TEST(udev_is_idle), TEST(udev_is_never_idle))
