@@ -162,9 +162,10 @@ static int judge(const VolumeConfig *config, const BlockDevice *b, CheckNeed nee
                               advice ? advice : "", ret_read_only, report);
 }
 
-/* Where that is not sure, whether what E calls mended is; E becomes what says otherwise. */
-static int prove(const Mounter *m, const VolumeConfig *config, const BlockDevice *b,
-                 const char *program, int lock_fd, FsckEnd *e)
+/* Where that is not sure, whether what E calls mended is; E becomes what says otherwise.
+ * Both have the time of one. */
+static int prove(const Mounter *m, const BlockDevice *b, const char *program, int lock_fd,
+                 FsckEnd *e)
 {
         _cleanup_(fsck_end_done) FsckEnd proof = { 0 };
         const char *argv[CHECK_ARGV_MAX];
@@ -173,7 +174,7 @@ static int prove(const Mounter *m, const VolumeConfig *config, const BlockDevice
         if (!has_ended(e, CHECK_MENDED) ||
             !check_proving_arguments(type_of(b), program, b->device->node, argv))
                 return 0;
-        r = fsck_run(argv, lock_fd, config->mount_timeout_usec, m->percent, m->userdata, &proof);
+        r = fsck_run(argv, lock_fd, e->left_usec, m->percent, m->userdata, &proof);
         if (r < 0 || has_ended(&proof, CHECK_CLEAN))
                 return r;
         if (has_ended(&proof, CHECK_MENDED)) /* it would, if it were let */
@@ -196,7 +197,7 @@ static int run(const Mounter *m, const VolumeConfig *config, const BlockDevice *
         m->progress(STEP_CHECK, m->userdata);
         r = fsck_run(argv, lock_fd, config->mount_timeout_usec, m->percent, m->userdata, &end);
         if (r >= 0)
-                r = prove(m, config, b, program, lock_fd, &end);
+                r = prove(m, b, program, lock_fd, &end);
         if (r < 0)
                 return report_fail(report, "MountFailed", STEP_CHECK, r, "Cannot run %s: %s",
                                    program, strerror(-r));

@@ -282,6 +282,8 @@ static int describe_end(const Fsck *f, int status, FsckEnd *ret)
 
         e.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
         e.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        if (!f->timed_out && f->deadline_usec > now_usec())
+                e.left_usec = f->deadline_usec - now_usec();
         e.words = last_words(f);
         if (!e.words)
                 return -ENOMEM;

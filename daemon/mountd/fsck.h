@@ -15,8 +15,9 @@ typedef struct FsckEnd {
         int status; /* exit status; meaningless after a signal or TIMED_OUT */
         int signal; /* that killed it, 0: none */
         bool timed_out;
-        unsigned percent; /* the last that it told */
-        char *words;      /* its last ones, in one line; "": it said nothing */
+        unsigned percent;   /* the last that it told */
+        uint64_t left_usec; /* of its time */
+        char *words;        /* its last ones, in one line; "": it said nothing */
 } FsckEnd;
 
 void fsck_end_done(FsckEnd *e);
