@@ -264,18 +264,17 @@ static bool parse_devnum(const char *s, dev_t *ret)
         return true;
 }
 
-/* The directory of the only device that this one is made of; -1, and how many there are, where that
- * is none, or more, or it is gone. */
-static int open_slave(int dir_fd, unsigned *ret_n)
+/* The directory of the only device that this one is made of; -ENOENT: that is gone, and its link
+ * leads nowhere; -ENODEV: there is none, or more; another -errno. */
+static int open_slave(int dir_fd)
 {
         int fd = openat(dir_fd, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC), slave_fd = -1;
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
         unsigned n = 0;
 
-        *ret_n = 0;
         if (!d) {
                 close_fd(fd);
-                return -1;
+                return -ENODEV;
         }
         for (struct dirent *e; (e = readdir(d));) {
                 if (e->d_name[0] == '.')
@@ -283,10 +282,14 @@ static int open_slave(int dir_fd, unsigned *ret_n)
                 n++;
                 close_fd(slave_fd);
                 slave_fd = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (slave_fd < 0)
+                        slave_fd = -errno;
         }
         (void)closedir(d);
-        *ret_n = n;
-        return n == 1 ? slave_fd : close_fd(slave_fd);
+        if (n == 1)
+                return slave_fd;
+        close_fd(slave_fd);
+        return -ENODEV;
 }
 
 /* Only of what cryptsetup unlocked: a logical volume, say, is not what its disk is. */
@@ -294,13 +297,12 @@ static void read_outer(int dir_fd, Device *d)
 {
         _cleanup_close_ int slave_fd = -1, disk_fd = -1;
         char buffer[ATTRIBUTE_MAX + 1];
-        unsigned n;
 
         if (!read_text(dir_fd, "dm/uuid", buffer) || !startswith(buffer, "CRYPT-"))
                 return;
-        slave_fd = open_slave(dir_fd, &n);
+        slave_fd = open_slave(dir_fd);
         /* Its disk was pulled out, and the mapping stays: as a drive without a medium. */
-        if (slave_fd < 0 && n == 1)
+        if (slave_fd == -ENOENT)
                 d->size = 0;
         disk_fd = slave_fd < 0 ? -1 : open_disk(slave_fd);
         if (disk_fd < 0 || read_attribute(slave_fd, "dev", buffer) == 0 ||
