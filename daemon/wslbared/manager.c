@@ -586,8 +586,14 @@ static void log_goes(const Volume *v)
 /* Whether its mount is another volume's from now on, as where its file was renamed. */
 static bool is_taken_over(const Volume *v, const Config *now)
 {
-        for (size_t i = 0; v->mount && i < now->n_volumes; i++)
-                if (streq_ptr(now->volumes[i]->where, v->mount->target))
+        const Seen *s = v->mount ? devices_find_same(v->manager->devices, v->mount->devnum,
+                                                     v->mount->diskseq)
+                                 : NULL;
+        const Device *d = s ? seen_known(s) : NULL;
+
+        for (size_t i = 0; d && i < now->n_volumes; i++)
+                if (streq_ptr(now->volumes[i]->where, v->mount->target) &&
+                    match_fits(&now->volumes[i]->match, d))
                         return true;
         return false;
 }
@@ -600,7 +606,7 @@ static void give_up_target(const Volume *v)
         int r = mountd_client_set_target(manager_mountd(v->manager), v->config->name, false, NULL,
                                          NULL, &call);
 
-        mountd_call_free(call); /* it is done without an answer, too */
+        mountd_call_free(call); /* it is done without an answer, unless another one is at work */
         if (r < 0)
                 log_full(LOG_WARNING, r, &about, "Cannot stop wslbare@%s.target: %s",
                          v->config->name, strerror(-r));

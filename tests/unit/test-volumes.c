@@ -210,15 +210,24 @@ static void test_reload_removes(void)
 /* What is bound to the old name is stopped: nobody would do that when the mount goes. */
 static void test_reload_renames(void)
 {
-        for (unsigned renamed = 0; renamed < 2; renamed++) {
-                _cleanup_(scene_freep) Scene *s = scene_new();
+        static const struct {
+                const char *row, *text;
+        } rows[] = {
+                { "removed", NULL },
+                { "renamed", "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/data\n" },
+                { "another disk", "[Match]\nUUID=" UUID_B "\n[Mount]\nWhere=/mnt/data\n" },
+        };
 
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(scene_freep) Scene *s = scene_new();
+                bool renamed = i == 1;
+
+                test_row(rows[i].row);
                 scene_start_with_data(s, "");
                 ASSERT_TARGET(s, 1, 0);
                 scene_remove(s, "data");
-                if (renamed)
-                        scene_write(s, "other",
-                                    "[Match]\nUUID=" UUID_A "\n[Mount]\nWhere=/mnt/data\n");
+                if (rows[i].text)
+                        scene_write(s, "other", rows[i].text);
                 fake_mountd_answer(s->mountd, FAKE_ADOPT, held);
                 scene_reload(s);
                 ASSERT(!volumes_find(manager_volumes(s->manager), "data"));
