@@ -10,8 +10,8 @@
 typedef struct MonitorHandler {
         /* May take e->device. */
         void (*event)(HotplugEvent *e, void *userdata);
-        /* udevd has nothing to do any more: devices that it has not looked at by now it will not.
-         */
+        /* udevd has nothing to do any more, or does not run, or is at it for 180 s: devices that it
+         * has not looked at by now are not to be waited for. */
         void (*udev_is_idle)(void *userdata);
         /* Events may have been missed, and those that were not have been handed on:
          * monitor_enumerate(). 0, or -errno: then it is called again after a while. */
@@ -30,5 +30,6 @@ HotplugSource monitor_source(const Monitor *m);
 /* Calls the handler for each device that is there. */
 int monitor_enumerate(Monitor *m);
 
-/* Asks to be told once udevd is idle: from now on its queue was empty twice, 100 ms apart. */
+/* Asks to be told once udevd is idle: from now on its queue was empty twice, 100 ms apart; or what
+ * else MonitorHandler names. */
 int monitor_watch_udev(Monitor *m);
