@@ -343,11 +343,15 @@ static void fail_detach(Volume *v, MountdResult *r)
         if (v->past.deferrals == 0)
                 log_full(LOG_WARNING, r->errnum, &about, "%s: cannot unmount it lazily: %s",
                          v->config->name, r->message ? r->message : r->error);
+        v->target_unsure = true; /* it may be stopped already */
         take_deferral(v, PLAN_DETACH, r);
 }
 
 static void take_answer(Volume *v, PlanAction action, MountdResult *r)
 {
+        bool is_gone = v->mount && !devices_find_same(manager_devices(v->manager), v->mount->devnum,
+                                                      v->mount->diskseq);
+
         switch (action) {
         case PLAN_MOUNT:
         case PLAN_ADOPT:
@@ -378,7 +382,8 @@ static void take_answer(Volume *v, PlanAction action, MountdResult *r)
                         give_up_forgetting(v, r);
                 else
                         take_unmount(v);
-                if (v->is_kept) /* but on another target by now */
+                /* But on another target by now; or its disk may be back without being another. */
+                if (v->is_kept || is_gone)
                         v->held_devnum = 0;
                 break;
         case PLAN_START_TARGET:

@@ -263,6 +263,7 @@ static void test_detach_is_tried_again(void)
         for (unsigned i = 1; i <= 2; i++) {
                 ASSERT_STATE(s, "data", "lost");
                 ASSERT_CALLS(s, 0, 1, i, 0);
+                ASSERT(scene_volume(s, "data")->target_unsure);
                 scene_hasten(s, "data");
         }
         ASSERT_STATE(s, "data", "absent");
