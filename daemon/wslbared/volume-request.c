@@ -273,6 +273,12 @@ void volume_answer(Volume *v)
                 v->requests[i] = v->requests[--v->n_requests];
                 q.done(error, message ? message : "It is not mounted", q.userdata);
         }
+        if (v->is_release_outdated && v->n_requests == 0) {
+                v->is_release_outdated = false;
+                volume_forget_release(v);
+                v->dirty = true;
+                manager_wake(v->manager);
+        }
 }
 
 void volume_answer_all(Volume *v, const char *error, const char *message)

@@ -118,9 +118,10 @@ typedef struct Volume {
         bool unmount_lazily;
         dev_t eject_devnum; /* to be ejected, this incarnation; 0: none */
         uint64_t eject_diskseq;
-        VolumeFailure release; /* how the latest unmounting or ejecting failed; readable until
-                                  something else is asked for, or the device is another one */
-        dev_t wanted_devnum;   /* to be mounted although Auto=no, this incarnation */
+        bool is_release_outdated; /* of another incarnation, and forgotten once it was told */
+        VolumeFailure release;    /* how the latest unmounting or ejecting failed; readable until
+                                     something else is asked for, or the device is another one */
+        dev_t wanted_devnum;      /* to be mounted although Auto=no, this incarnation */
         uint64_t wanted_diskseq;
         bool is_next_wanted;               /* the same, of the device that is being probed */
         bool target_active, target_unsure; /* see PlanInput */

@@ -429,6 +429,7 @@ static void test_replugged_while_ejecting(void)
                 ASSERT_STR(answer, rows[i].error);
                 ASSERT_STATE(s, "data", "mounted");
                 ASSERT_FAILURE(s, "data", "");
+                ASSERT(!scene_volume(s, "data")->release.error);
                 ASSERT_EQ(scene_volume(s, "data")->mount->diskseq, 8);
         }
 }
