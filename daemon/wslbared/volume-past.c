@@ -95,7 +95,8 @@ PlanPast volume_past_with(Volume *v, dev_t devnum, uint64_t generation)
         if (v->past.devnum != devnum || v->past.generation != generation) {
                 volume_start_afresh(v);
                 volume_forget_attempt(v);
-                v->is_release_outdated = v->n_requests > 0; /* they are to be told of it */
+                /* Of what went wrong they are to be told first. */
+                v->is_release_outdated = v->n_requests > 0 && v->release.error;
                 if (!v->is_release_outdated)
                         volume_forget_release(v);
                 v->past.devnum = devnum;
